@@ -1,0 +1,49 @@
+"""Qwen3-Reranker between retrieval and the LLM: one scorer, local or remote.
+
+Importing this package loads neither torch nor transformers.
+"""
+
+from qwen_rerank.errors import (
+    BadScoresError,
+    ConfigError,
+    InvalidInputError,
+    MissingDependencyError,
+    ModelLoadError,
+    QwenRerankError,
+    RemoteRejectedError,
+    ScorerError,
+    ScorerUnavailableError,
+)
+from qwen_rerank.loading import load, load_scorer
+from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
+from qwen_rerank.reranker import Reranker
+from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
+from qwen_rerank.types import RerankResult, Scorer, Scores
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "QWEN3",
+    "QWEN3_OFFICIAL",
+    "BadScoresError",
+    "ConfigError",
+    "InvalidInputError",
+    "LocalScorer",
+    "MissingDependencyError",
+    "ModelLoadError",
+    "PromptSpec",
+    "QwenRerankError",
+    "RemoteRejectedError",
+    "RerankResult",
+    "RerankSettings",
+    "Reranker",
+    "RerankerSettings",
+    "Scorer",
+    "ScorerError",
+    "ScorerSettings",
+    "ScorerUnavailableError",
+    "Scores",
+    "load",
+    "load_scorer",
+]

@@ -1,0 +1,68 @@
+"""Every error that this package raises on purpose.
+
+```
+QwenRerankError
+├── InvalidInputError (ValueError)
+├── ConfigError (ValueError)
+├── MissingDependencyError (ImportError)
+└── ScorerError
+    ├── ModelLoadError
+    ├── ScorerUnavailableError
+    ├── RemoteRejectedError
+    └── BadScoresError
+```
+
+A message holds what was wanted, what came, and where. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class QwenRerankError(Exception):
+    """The base of the tree; its text is written for the person who reads it."""
+
+
+class InvalidInputError(QwenRerankError, ValueError):
+    """A query, a document or a per-call argument is not what the call needs."""
+
+
+class ConfigError(QwenRerankError, ValueError):
+    """A setting is unknown, has a wrong value, or contradicts another one."""
+
+
+class MissingDependencyError(QwenRerankError, ImportError):
+    """An optional package is not installed; the message names the extra."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f'{package!r} is needed here and is not installed: pip install "qwen-rerank[{extra}]"'
+        )
+        self.package = package
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, str]]:
+        return type(self), (self.package, self.extra)
+
+
+class ScorerError(QwenRerankError):
+    """No scores came back, though the input was right."""
+
+
+class ModelLoadError(ScorerError):
+    """A model could not be found, downloaded or read."""
+
+
+class ScorerUnavailableError(ScorerError):
+    """A scorer is out of reach, overloaded or too slow: it may heal by itself."""
+
+
+class RemoteRejectedError(ScorerError):
+    """A server refused the request for a reason that a retry will not heal."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BadScoresError(ScorerError):
+    """A scorer answered with something that is not one score in [0, 1] per document."""

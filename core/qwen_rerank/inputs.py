@@ -1,0 +1,52 @@
+"""Checks what a caller hands in, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qwen_rerank.errors import InvalidInputError
+
+
+def check_query(query: str, instruction: str | None) -> None:
+    """Raise InvalidInputError unless both are texts with something in them."""
+    _check_text("query", query)
+    if not query.strip():
+        raise InvalidInputError("query must hold a text, it is blank")
+    if instruction is None:
+        return
+    _check_text("instruction", instruction)
+    if not instruction.strip():
+        raise InvalidInputError("instruction must hold a text or be None, it is blank")
+
+
+def check_documents(documents: Sequence[str]) -> None:
+    """Raise InvalidInputError unless it is a sequence of texts; empty ones are fine."""
+    if isinstance(documents, str | bytes) or not isinstance(documents, Sequence):
+        raise InvalidInputError(
+            f"documents must be a list of texts, got {type(documents).__name__}"
+        )
+    for place, document in enumerate(documents):
+        _check_text(f"documents[{place}]", document)
+
+
+def check_limits(top_n: int | None, score_threshold: float | None) -> None:
+    """Raise InvalidInputError unless both limits are usable or None."""
+    if top_n is not None and (type(top_n) is not int or top_n < 1):
+        raise InvalidInputError(f"top_n must be a whole number from 1, or None, got {top_n!r}")
+    if score_threshold is None:
+        return
+    if not isinstance(score_threshold, int | float) or not 0 <= score_threshold <= 1:
+        raise InvalidInputError(
+            f"score_threshold must lie in [0, 1], as scores do, or be None, got {score_threshold!r}"
+        )
+
+
+def _check_text(name: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise InvalidInputError(f"{name} must be a text, got {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{name} is no valid Unicode text: a lone surrogate at character {error.start}"
+        ) from None

@@ -1,0 +1,40 @@
+"""The one place that turns settings into objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwen_rerank.errors import ConfigError
+from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.reranker import Reranker
+from qwen_rerank.settings import RerankerSettings, ScorerSettings
+from qwen_rerank.types import Scorer
+
+
+def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker:
+    """Make a reranker from settings.
+
+    Does no I/O: a model loads, and a server is asked, when the first documents come.
+
+    Args:
+        settings: All settings in one object, or
+        **fields: the settings by name; see `RerankerSettings` for what there is.
+
+    Raises:
+        ConfigError: A setting is unknown or has a wrong value.
+        MissingDependencyError: The scorer needs a package; the message names the extra.
+    """
+    if settings is not None and fields:
+        raise ConfigError("load takes either a settings object or settings by name, got both")
+    chosen = settings or RerankerSettings(**fields)
+    return Reranker(load_scorer(chosen), instruction=chosen.instruction, on_error=chosen.on_error)
+
+
+def load_scorer(settings: ScorerSettings) -> Scorer:
+    """The scorer that these settings describe."""
+    return LocalScorer(
+        settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_length=settings.max_length,
+    )

@@ -1,0 +1,1 @@
+"""Qwen3-Reranker in this process, on torch."""

@@ -1,0 +1,130 @@
+"""Turns a query and its documents into token ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tokenizers import Tokenizer
+
+from qwen_rerank.errors import InvalidInputError, ModelLoadError
+from qwen_rerank.prompt import PromptSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQuery:
+    """One query with its documents, as token ids.
+
+    The prompt of document `i` is `head + tails[i]`.
+    """
+
+    head: list[int]
+    """Prefix, instruction, query and the document marker: the same for every document."""
+    tails: list[list[int]]
+    """Each document's own tokens and the suffix."""
+    truncated: frozenset[int]
+    """Places of the documents that were cut."""
+
+
+class PromptEncoder:
+    """Builds the prompts of one model from its tokenizer and its `PromptSpec`.
+
+    Safe to share between threads: the tokenizers are only read.
+
+    Args:
+        tokenizer: Of the model, without padding or truncation.
+        spec: The words around query and document.
+        max_positions: The longest prompt in tokens that the model was made for.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, spec: PromptSpec, max_positions: int) -> None:
+        self.spec = spec
+        self.max_positions = max_positions
+        self._tokenizer = tokenizer
+        self._control = tuple(t.content for t in tokenizer.get_added_tokens_decoder().values())
+        self._prefix = self._ids(spec.prefix)
+        self._instruction_marker = self._ids(spec.instruction_marker)
+        self._query_marker = self._ids(spec.query_marker)
+        self._document_marker = self._ids(spec.document_marker)
+        self.suffix = self._ids(spec.suffix)
+
+    def encode(
+        self,
+        query: str,
+        documents: Sequence[str],
+        instruction: str | None = None,
+        max_length: int | None = None,
+    ) -> EncodedQuery:
+        """Tokenise one query and its documents.
+
+        Documents are cut at their end to fit into `max_length` tokens, the whole prompt
+        counted; instruction, query and suffix never are.
+
+        Raises:
+            InvalidInputError: Instruction and query leave no room for a document.
+        """
+        head = self.head(query, instruction)
+        room = self._room(head, min(max_length or self.max_positions, self.max_positions))
+        bodies = self.encode_texts([f" {document}" for document in documents])
+        truncated = frozenset(i for i, body in enumerate(bodies) if len(body) > room)
+        return EncodedQuery(head, [body[:room] + self.suffix for body in bodies], truncated)
+
+    def head(self, query: str, instruction: str | None = None) -> list[int]:
+        """The tokens before a document: everything up to the document marker."""
+        asked, wanted = self.encode_texts(
+            [f" {instruction or self.spec.default_instruction}\n", f" {query}\n"]
+        )
+        return [
+            *self._prefix,
+            *self._instruction_marker,
+            *asked,
+            *self._query_marker,
+            *wanted,
+            *self._document_marker,
+        ]
+
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokenise user text, in which control tokens are text unless the spec says not."""
+        ids = [e.ids for e in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        if not self.spec.control_tokens_in_text:
+            for place, text in enumerate(texts):
+                if any(control in text for control in self._control):
+                    ids[place] = self._inert.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def answer_ids(self) -> tuple[int, int]:
+        """The token ids of "yes" and "no".
+
+        Raises:
+            ModelLoadError: One of them is not a single token of this tokenizer.
+        """
+        pairs = [(word, self._ids(word)) for word in (self.spec.yes, self.spec.no)]
+        for word, ids in pairs:
+            if len(ids) != 1:
+                raise ModelLoadError(
+                    f"the answer {word!r} must be one token of the model's tokenizer, it is {ids}"
+                )
+        return pairs[0][1][0], pairs[1][1][0]
+
+    def _room(self, head: list[int], max_length: int) -> int:
+        room = max_length - len(head) - len(self.suffix)
+        if room < 1:
+            raise InvalidInputError(
+                f"instruction and query take {len(head) + len(self.suffix)} tokens with the prompt "
+                f"around them, which leaves no room for a document within "
+                f"max_length={max_length}; shorten them or raise max_length"
+            )
+        return room
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    @cached_property
+    def _inert(self) -> Tokenizer:
+        """The same tokenizer without added tokens: built only if a text needs it."""
+        tokenizer = json.loads(self._tokenizer.to_str())
+        tokenizer["added_tokens"] = []
+        return Tokenizer.from_str(json.dumps(tokenizer))

@@ -1,0 +1,93 @@
+"""Finds the folder of a model: built in, on this disk, or on a hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from qwen_rerank.errors import ConfigError, MissingDependencyError, ModelLoadError
+
+BUILTIN = "builtin"
+BUILTIN_FOLDER = Path(__file__).parent.parent / "builtin"
+HUB_VARIABLE = "QWEN_RERANK_HUB"
+
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_FILES = ["*.json", "*.safetensors"]
+
+logger = logging.getLogger(__name__)
+
+
+def find_model(model: str, hub: str | None = None) -> Path:
+    """The folder of a model, downloaded first if it has to be.
+
+    Args:
+        model: `"builtin"`, a folder, or a hub id such as `"Qwen/Qwen3-Reranker-0.6B"`.
+        hub: `"huggingface"` or `"modelscope"`; `None` asks the environment variable
+            `QWEN_RERANK_HUB`, and without it tries Hugging Face, then ModelScope if its
+            package is installed.
+
+    Raises:
+        ModelLoadError: There is no such folder, or no hub could deliver the model.
+        ConfigError: The hub's name is unknown.
+        MissingDependencyError: The hub that was asked for needs a package.
+    """
+    if model == BUILTIN:
+        return BUILTIN_FOLDER
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(model):
+        raise ModelLoadError(
+            f"model {model!r} is neither a folder on this machine, nor a hub id such as "
+            f"'Qwen/Qwen3-Reranker-0.6B', nor {BUILTIN!r}"
+        )
+    return _download(model, hub or os.environ.get(HUB_VARIABLE))
+
+
+def _download(model: str, hub: str | None) -> Path:
+    if hub is not None and hub not in HUBS:
+        raise ConfigError(f"hub must be one of {sorted(HUBS)}, got {hub!r} ({HUB_VARIABLE})")
+    failures = []
+    for name in [hub] if hub else HUBS:
+        try:
+            return Path(HUBS[name](model))
+        except MissingDependencyError as missing:
+            if hub:
+                raise
+            failures.append(f"{name}: {missing}")
+        except Exception as failure:  # each hub has a tree of its own, of network errors too
+            logger.info("no %s from %s: %s", model, name, failure)
+            failures.append(f"{name}: {type(failure).__name__}: {_first_line(failure)}")
+    raise ModelLoadError(
+        f"model {model!r} could not be downloaded. {'; '.join(failures)}. Give a folder that "
+        f'holds it, choose a hub with {HUB_VARIABLE}=modelscope, or use model="{BUILTIN}"'
+    )
+
+
+def _from_huggingface(model: str) -> str:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingDependencyError("huggingface_hub", "local") from error
+    return snapshot_download(model, allow_patterns=_FILES)
+
+
+def _from_modelscope(model: str) -> str:
+    try:
+        from modelscope import snapshot_download
+    except ImportError as error:
+        raise MissingDependencyError("modelscope", "modelscope") from error
+    return str(snapshot_download(model, allow_patterns=_FILES))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]
+
+
+HUBS: Mapping[str, Callable[[str], str]] = {
+    "huggingface": _from_huggingface,
+    "modelscope": _from_modelscope,
+}

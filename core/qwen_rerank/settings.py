@@ -1,0 +1,98 @@
+"""Every setting, said once: both adapters, the command line and the server take these."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from qwen_rerank.errors import ConfigError
+from qwen_rerank.local.scorer import DEFAULT_MODEL
+from qwen_rerank.reranker import OnError
+
+VARIABLE = "QWEN_RERANK_"
+
+DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
+
+
+class ScorerSettings(BaseModel):
+    """What it takes to make a scorer.
+
+    A setting that is not given comes from the environment variable `QWEN_RERANK_<NAME>`,
+    and else has the default below. An unknown name or a wrong value is a `ConfigError`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    model: str = Field(DEFAULT_MODEL, min_length=1)
+    """A hub id, a folder, or `"builtin"` for the small model inside the package."""
+    instruction: str | None = Field(None, min_length=1)
+    """The task in one English sentence; `None` means the model's default (web search)."""
+    device: str | None = None
+    """A torch device such as `"cuda:0"`; `None` takes the best there is."""
+    dtype: DType | None = None
+    """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
+    max_length: int = Field(8192, ge=1)
+    """The longest prompt in tokens; a document's end is cut to fit."""
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise ConfigError(_explain(type(self), error, data)) from None  # may hold the key
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_environment(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {**_environment(cls), **data}
+
+
+class RerankerSettings(ScorerSettings):
+    """What `load` takes: a scorer, and what an outage does."""
+
+    on_error: OnError = "original_order"
+    """Keep the retriever's order, marked as such, when no scorer answers, or `"raise"`."""
+
+
+class RerankSettings(RerankerSettings):
+    """What an adapter takes: a reranker, and which of its results to keep."""
+
+    top_n: Annotated[int, Field(ge=1)] | None = 5
+    """The most documents to return; `None` means all."""
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Leave out documents that score below this value; one that equals it stays."""
+
+
+def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for owner in settings.__mro__:
+        if issubclass(owner, ScorerSettings):
+            for name in owner.__annotations__:
+                value = os.environ.get(VARIABLE + name.upper(), "").strip()
+                if value and name != "model_config":
+                    found[name] = None if value.lower() == "none" else value
+    return found
+
+
+def _explain(settings: type[BaseModel], error: ValidationError, given: dict[str, Any]) -> str:
+    lines = [_explain_one(settings, dict(one), given) for one in error.errors(include_url=False)]
+    return f"{settings.__name__}: {'; '.join(lines)}"
+
+
+def _explain_one(settings: type[BaseModel], error: dict[str, Any], given: dict[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(name, settings.model_fields, n=1)
+        return f"unknown setting {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    came = "" if name == "api_key" else f", got {error['input']!r}"
+    source = "" if name in given else f" (from {VARIABLE}{name.upper()})"
+    return f"{name}: {error['msg'].lower()}{came}{source}"

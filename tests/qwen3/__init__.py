@@ -1,0 +1,1 @@
+"""The true Qwen3 vocabulary and small random Qwen3 models, made without a hub."""

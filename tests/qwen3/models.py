@@ -1,0 +1,42 @@
+"""Small Qwen3 checkpoints with random weights, saved the way hubs hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
+
+TINY: dict[str, Any] = {
+    "vocab_size": 151669,
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.2,  # large enough that scores differ
+}
+
+
+def save_causal(folder: Path, tokenizer: Tokenizer, *, tied: bool = True, **config: Any) -> Path:
+    """A reranker as published; 0.6B and 4B tie their embeddings, 8B does not."""
+    torch.manual_seed(7)
+    model = Qwen3ForCausalLM(Qwen3Config(**{**TINY, "tie_word_embeddings": tied, **config}))
+    return _save(model, folder, tokenizer)
+
+
+def save_classifier(folder: Path, tokenizer: Tokenizer, *, labels: int = 1, **config: Any) -> Path:
+    """A conversion to sequence classification."""
+    torch.manual_seed(7)
+    shape = {**TINY, "num_labels": labels, "pad_token_id": 151643, **config}
+    return _save(Qwen3ForSequenceClassification(Qwen3Config(**shape)), folder, tokenizer)
+
+
+def _save(model: Any, folder: Path, tokenizer: Tokenizer) -> Path:
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
