@@ -32,6 +32,8 @@ def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker
 
 def load_scorer(settings: ScorerSettings) -> Scorer:
     """The scorer that these settings describe."""
+    if settings.scorer is not None:
+        return settings.scorer
     return LocalScorer(
         settings.model,
         device=settings.device,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
 from qwen_rerank.reranker import OnError
+from qwen_rerank.types import Scorer
 
 VARIABLE = "QWEN_RERANK_"
 
@@ -41,6 +42,8 @@ class ScorerSettings(BaseModel):
     """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
     max_length: int = Field(8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
+    scorer: Scorer | None = Field(None, exclude=True, repr=False)
+    """A scorer of your own, used instead of what the other settings describe."""
 
     def __init__(self, **data: Any) -> None:
         try:
