@@ -38,7 +38,9 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     model_config = ConfigDict(extra="forbid")
 
-    document_formatter: Callable[[Document], str] | None = Field(None, exclude=True, repr=False)
+    document_formatter: Callable[[Document], str] | None = Field(
+        default=None, exclude=True, repr=False
+    )
     """The text of a document that is scored; `None` means its `page_content`."""
 
     def compress_documents(

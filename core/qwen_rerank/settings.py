@@ -32,17 +32,17 @@ class ScorerSettings(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    model: str = Field(DEFAULT_MODEL, min_length=1)
+    model: str = Field(default=DEFAULT_MODEL, min_length=1)
     """A hub id, a folder, or `"builtin"` for the small model inside the package."""
-    instruction: str | None = Field(None, min_length=1)
+    instruction: str | None = Field(default=None, min_length=1)
     """The task in one English sentence; `None` means the model's default (web search)."""
     device: str | None = None
     """A torch device such as `"cuda:0"`; `None` takes the best there is."""
     dtype: DType | None = None
     """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
-    max_length: int = Field(8192, ge=1)
+    max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
-    scorer: Scorer | None = Field(None, exclude=True, repr=False)
+    scorer: Scorer | None = Field(default=None, exclude=True, repr=False)
     """A scorer of your own, used instead of what the other settings describe."""
 
     def __init__(self, **data: Any) -> None:

@@ -184,7 +184,7 @@ def test_two_adapters_of_one_model_share_its_weights(
 
     before = len(_models)
     for top_n in (1, 2):
-        settings = {"model": str(tiny_model), "device": "cpu", "dtype": "float32"}
+        settings: dict[str, Any] = {"model": str(tiny_model), "device": "cpu", "dtype": "float32"}
         QwenRerank(top_n=top_n, **settings).compress_documents(documents, "red wine")
     assert len(_models) <= before + 1
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
-from llama_index.core.instrumentation.event_handlers.base import BaseEventHandler
-from llama_index.core.instrumentation.events.base import BaseEvent
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.event_handlers import BaseEventHandler
 
 from llama_index_qwen_rerank import QwenRerank
 from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, ScorerUnavailableError
@@ -109,9 +109,9 @@ def test_an_outage_keeps_order_and_scores_and_says_why_to_people_only(
 
 def test_wrong_settings_are_named() -> None:
     with pytest.raises(ConfigError, match="QwenRerank: unknown setting 'topn', did you mean"):
-        QwenRerank(topn=3)
+        QwenRerank(topn=3)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="metadata_mode"):
-        QwenRerank(metadata_mode="everything")
+        QwenRerank(metadata_mode="everything")  # type: ignore[arg-type]
 
 
 def test_scores_are_the_local_scorers(tiny_model: Path, nodes: list[NodeWithScore]) -> None:
