@@ -1,1 +1,9 @@
-"""Qwen3-Reranker for LangChain."""
+"""Qwen3-Reranker for LangChain.
+
+Importing this package loads no torch; the first documents do.
+"""
+
+from langchain_qwen_rerank.compressor import QwenRerank
+from langchain_qwen_rerank.cross_encoder import QwenCrossEncoder
+
+__all__ = ["QwenCrossEncoder", "QwenRerank"]

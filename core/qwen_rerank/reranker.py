@@ -44,6 +44,11 @@ class Reranker:
         self.on_error = on_error
         self._outages = OutageLog()
 
+    @property
+    def calls_not_reranked(self) -> int:
+        """How many calls kept the original order for want of scores, since the start."""
+        return self._outages.total
+
     def rerank(
         self,
         query: str,
@@ -103,10 +108,11 @@ class Reranker:
         _check_scores(answer, len(distinct))
         self._outages.ended()
         place = {text: i for i, text in enumerate(distinct)}
-        cut = answer.truncated if isinstance(answer, Scores) else frozenset()
+        known = answer if isinstance(answer, Scores) else Scores(answer)
         return Scores(
             [float(answer[place[text]]) for text in documents],
-            truncated=[i for i, text in enumerate(documents) if place[text] in cut],
+            truncated=[i for i, text in enumerate(documents) if place[text] in known.truncated],
+            fallback=known.fallback,
         )
 
     def _original_order(
@@ -133,7 +139,10 @@ def _rebuild(scorer: Scorer, instruction: str | None, on_error: OnError) -> Rera
 def _ranking(scores: Scores, top_n: int | None, threshold: float | None) -> list[RerankResult]:
     best_first = sorted(range(len(scores)), key=lambda i: -scores[i])
     kept = [i for i in best_first if threshold is None or scores[i] >= threshold]
-    return [RerankResult(i, scores[i], i in scores.truncated) for i in kept[:top_n]]
+    return [
+        RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback)
+        for i in kept[:top_n]
+    ]
 
 
 def _check_scores(scores: Sequence[float], count: int) -> None:

@@ -20,7 +20,7 @@ _FILES = ["*.json", "*.safetensors"]
 logger = logging.getLogger(__name__)
 
 
-def find_model(model: str, hub: str | None = None) -> Path:
+def find_model(model: str, hub: str | None = None, *, download: bool = True) -> Path:
     """The folder of a model, downloaded first if it has to be.
 
     Args:
@@ -28,6 +28,7 @@ def find_model(model: str, hub: str | None = None) -> Path:
         hub: `"huggingface"` or `"modelscope"`; `None` asks the environment variable
             `QWEN_RERANK_HUB`, and without it tries Hugging Face, then ModelScope if its
             package is installed.
+        download: Whether to fetch what is not on this machine yet.
 
     Raises:
         ModelLoadError: There is no such folder, or no hub could deliver the model.
@@ -44,16 +45,16 @@ def find_model(model: str, hub: str | None = None) -> Path:
             f"model {model!r} is neither a folder on this machine, nor a hub id such as "
             f"'Qwen/Qwen3-Reranker-0.6B', nor {BUILTIN!r}"
         )
-    return _download(model, hub or os.environ.get(HUB_VARIABLE))
+    return _from_hubs(model, hub or os.environ.get(HUB_VARIABLE), download)
 
 
-def _download(model: str, hub: str | None) -> Path:
+def _from_hubs(model: str, hub: str | None, download: bool) -> Path:
     if hub is not None and hub not in HUBS:
         raise ConfigError(f"hub must be one of {sorted(HUBS)}, got {hub!r} ({HUB_VARIABLE})")
     failures = []
     for name in [hub] if hub else HUBS:
         try:
-            return Path(HUBS[name](model))
+            return Path(HUBS[name](model, not download))
         except MissingDependencyError as missing:
             if hub:
                 raise
@@ -62,32 +63,33 @@ def _download(model: str, hub: str | None) -> Path:
             logger.info("no %s from %s: %s", model, name, failure)
             failures.append(f"{name}: {type(failure).__name__}: {_first_line(failure)}")
     raise ModelLoadError(
-        f"model {model!r} could not be downloaded. {'; '.join(failures)}. Give a folder that "
-        f'holds it, choose a hub with {HUB_VARIABLE}=modelscope, or use model="{BUILTIN}"'
+        f"model {model!r} {'could not be downloaded' if download else 'is not downloaded yet'}: "
+        f"{'; '.join(failures)}. Give a folder that holds it, choose a hub with "
+        f'{HUB_VARIABLE}=modelscope, or use model="{BUILTIN}"'
     )
 
 
-def _from_huggingface(model: str) -> str:
+def _from_huggingface(model: str, local_files_only: bool) -> str:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise MissingDependencyError("huggingface_hub", "local") from error
-    return snapshot_download(model, allow_patterns=_FILES)
+    return snapshot_download(model, allow_patterns=_FILES, local_files_only=local_files_only)
 
 
-def _from_modelscope(model: str) -> str:
+def _from_modelscope(model: str, local_files_only: bool) -> str:
     try:
         from modelscope import snapshot_download
     except ImportError as error:
         raise MissingDependencyError("modelscope", "modelscope") from error
-    return str(snapshot_download(model, allow_patterns=_FILES))
+    return str(snapshot_download(model, allow_patterns=_FILES, local_files_only=local_files_only))
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0]
 
 
-HUBS: Mapping[str, Callable[[str], str]] = {
+HUBS: Mapping[str, Callable[[str, bool], str]] = {
     "huggingface": _from_huggingface,
     "modelscope": _from_modelscope,
 }

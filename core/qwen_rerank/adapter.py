@@ -1,0 +1,71 @@
+"""What the adapters of both frameworks share: settings that carry their reranker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pydantic import PrivateAttr
+
+from qwen_rerank.errors import ConfigError
+from qwen_rerank.loading import load
+from qwen_rerank.reranker import Reranker
+from qwen_rerank.settings import RerankSettings, ScorerSettings
+from qwen_rerank.types import RerankResult
+
+RELEVANCE_SCORE = "relevance_score"
+"""Metadata key of P("yes")."""
+RERANK_ERROR = "rerank_error"
+"""Metadata key of the reason why a document was not reranked."""
+RERANK_TRUNCATED = "rerank_truncated"
+"""Metadata key, present and true only where a document's end was not read."""
+
+
+class RerankAdapter(RerankSettings):
+    """Settings that can rank; a framework's class adds how its documents become text."""
+
+    _reranker: Reranker = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Build the reranker, so that wrong settings and missing extras show at once."""
+        super().model_post_init(context)
+        self._reranker = load(self)
+
+    def _rank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
+        return self._reranker.rerank(query, texts, **self._per_call())
+
+    async def _arank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
+        return await self._reranker.arerank(query, texts, **self._per_call())
+
+    def _per_call(self) -> dict[str, Any]:
+        """The settings that may be changed after construction."""
+        return {
+            "top_n": self.top_n,
+            "score_threshold": self.score_threshold,
+            "instruction": self.instruction,
+        }
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED:
+            raise ConfigError(f"{name} can't be changed any more: make a new {type(self).__name__}")
+        super().__setattr__(name, value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; one whose scorer differs gets a reranker of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        if _FIXED & set(update or ()):
+            copy._reranker = load(copy)  # noqa: SLF001 - its own class
+        return copy
+
+
+_FIXED = set(ScorerSettings.model_fields) - {"instruction"} | {"on_error"}
+
+
+def marks(result: RerankResult) -> dict[str, Any]:
+    """What a result has to say besides its score, as metadata."""
+    found: dict[str, Any] = {}
+    if result.not_reranked is not None:
+        found[RERANK_ERROR] = result.not_reranked
+    if result.truncated:
+        found[RERANK_TRUNCATED] = True
+    return found

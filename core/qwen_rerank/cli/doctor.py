@@ -1,0 +1,103 @@
+"""`qwen-rerank doctor`: what would be used, why, and whether it answers sensibly."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from qwen_rerank import LocalScorer, RemoteScorer, ScorerError, __version__, load_scorer
+from qwen_rerank.cli.options import add_settings, given_settings
+from qwen_rerank.local.hub import find_model
+from qwen_rerank.prompt import QWEN3
+from qwen_rerank.settings import ScorerSettings
+
+QUERY = "What is the capital of China?"
+RIGHT = "The capital of China is Beijing."
+WRONG = "Gravity is a force that attracts two bodies towards each other."
+"""From the model card; Qwen3-Reranker-0.6B scores them 0.9995 and far below 0.001."""
+
+PACKAGES = ("torch", "transformers", "langchain-core", "llama-index-core", "modelscope")
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("doctor", help="show what would be used, and test it")
+    add_settings(parser, ScorerSettings)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print one finding a line; raises what a user of these settings would meet."""
+    settings = ScorerSettings(**given_settings(arguments, ScorerSettings))
+    for name, finding in _findings(settings):
+        print(f"{name:<18}{finding}")
+
+
+def _findings(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    yield "qwen-rerank", f"{__version__}, Python {platform.python_version()}"
+    for package in PACKAGES:
+        yield package, _version(package)
+    yield from _servers(settings) if settings.base_url else _local(settings)
+
+
+def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    remote = load_scorer(settings.model_copy(update={"cache_ttl": None, "fallback": None}))
+    assert isinstance(remote, RemoteScorer)  # noqa: S101 - base_url is set
+    for checkup in remote.check():
+        yield "server", f"{checkup.base_url} speaks the dialect {checkup.dialect}"
+        yield "canary", ", ".join(f"{score:.4f}" for score in checkup.scores) or "not asked for"
+        if checkup.problem:
+            raise ScorerError(f"{checkup.base_url}: {checkup.problem}")
+
+
+def _local(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    scorer = LocalScorer(settings.model, device=settings.device, dtype=settings.dtype)
+    yield from _machine(settings)
+    folder = find_model(settings.model, download=False)
+    yield "model", f"{settings.model} in {folder}"
+    yield from _tokens(folder)
+    yield from _canary(scorer)
+
+
+def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    import torch
+
+    from qwen_rerank.local.device import choose_device, choose_dtype
+
+    device = choose_device(settings.device)
+    why = "as set" if settings.device else f"torch sees {torch.cuda.device_count()} CUDA devices"
+    yield "device", f"{device} ({why}; {torch.get_num_threads()} CPU threads)"
+    why = "as set" if settings.dtype else "bf16 on a GPU that has it, fp32 elsewhere"
+    yield "dtype", f"{choose_dtype(settings.dtype, device)} ({why})"
+
+
+def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
+    from qwen_rerank.local.checkpoint import read_config, read_tokenizer
+    from qwen_rerank.local.encoder import PromptEncoder
+
+    positions = int(read_config(folder)["max_position_embeddings"])
+    encoder = PromptEncoder(read_tokenizer(folder), QWEN3, positions)
+    yes, no = encoder.answer_ids()
+    encoded = encoder.encode(QUERY, [RIGHT])
+    yield "answers", f"yes is token {yes}, no is token {no} (Qwen3: 9693, 2152)"
+    lengths = len(encoded.head), len(encoded.tails[0])
+    yield "prompt", f"{lengths[0]} + {lengths[1]} tokens for the test pair (Qwen3: 69 + 16)"
+    yield "positions", f"{positions} tokens at most"
+
+
+def _canary(scorer: LocalScorer) -> Iterator[tuple[str, str]]:
+    right, wrong = scorer.score(QUERY, [RIGHT, WRONG])
+    yield "canary", f"{right:.4f} for the right answer, {wrong:.2g} for a wrong one"
+    if right <= wrong:
+        raise ScorerError(f"the model prefers a wrong answer to {QUERY!r}: are its weights whole?")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

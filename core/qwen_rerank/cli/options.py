@@ -1,0 +1,29 @@
+"""Flags made from settings, so that each setting is said once."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qwen_rerank.settings import VARIABLE, ScorerSettings
+
+NOT_FLAGS = {"scorer", "api_key"}
+"""An object can't be typed, and a key would show in the process list: it has its variable."""
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: type[ScorerSettings]) -> None:
+    """Give a command one flag per setting; values are checked by the settings themselves."""
+    group = parser.add_argument_group(
+        "settings", f"each may also come from the environment variable {VARIABLE}<NAME>"
+    )
+    for name, field in settings.model_fields.items():
+        if name not in NOT_FLAGS:
+            text = f"{field.description} [{field.default}]".replace("`", "").replace("%", "%%")
+            flag = "--" + name.replace("_", "-")
+            group.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+
+
+def given_settings(arguments: argparse.Namespace, settings: type[ScorerSettings]) -> dict[str, Any]:
+    """The settings that stand on the command line; `none` means None."""
+    given = {name: vars(arguments)[name] for name in settings.model_fields if name in arguments}
+    return {name: None if value.lower() == "none" else value for name, value in given.items()}

@@ -1,0 +1,70 @@
+"""`qwen-rerank rerank`: reorder the lines of a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qwen_rerank import RerankResult, load
+from qwen_rerank.cli.options import add_settings, given_settings
+from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.settings import RerankSettings
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("rerank", help="reorder documents, one on each line")
+    parser.add_argument("query", metavar="QUERY")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="text file [standard input]")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_settings(parser, RerankSettings)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the documents best first."""
+    settings = RerankSettings(**given_settings(arguments, RerankSettings))
+    documents = _documents(arguments.file)
+    results = load(settings).rerank(
+        arguments.query,
+        documents,
+        top_n=settings.top_n,
+        score_threshold=settings.score_threshold,
+    )
+    show = _print_json if arguments.json else _print_table
+    show(results, documents)
+
+
+def _documents(file: str | None) -> list[str]:
+    data = sys.stdin.buffer.read() if file in (None, "-") else Path(str(file)).read_bytes()
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{file or 'standard input'} is no UTF-8 text: {error}") from None
+    return [line for line in lines if line.strip()]
+
+
+def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
+    rows = [
+        {
+            "index": result.index,
+            "score": result.score,
+            "rank": rank,
+            "document": documents[result.index],
+            **({"truncated": True} if result.truncated else {}),
+            **({"not_reranked": result.not_reranked} if result.not_reranked else {}),
+        }
+        for rank, result in enumerate(results, start=1)
+    ]
+    print(json.dumps(rows, ensure_ascii=False, indent=2))
+
+
+def _print_table(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
+    print("rank   score  index  document")
+    for rank, result in enumerate(results, start=1):
+        score = "     -" if result.score is None else f"{result.score:.4f}"
+        print(f"{rank:>4}  {score}  {result.index:>5}  {documents[result.index]}")

@@ -1,0 +1,1 @@
+"""Runnable examples: `python -m examples.faiss_rag_demo`, and so on."""

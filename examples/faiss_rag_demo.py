@@ -1,0 +1,65 @@
+"""RAG over FAISS, before and after reranking.
+
+python -m examples.faiss_rag_demo
+python -m examples.faiss_rag_demo --corpus stdlib --query "How do I copy a folder?"
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from examples.support.answer import ask, make_prompt
+from examples.support.cases import read_cases, show_cases
+from examples.support.corpus import read_corpus
+from examples.support.dense import DenseIndex, Embedder, LsaEmbedder, sentence_transformer
+from qwen_rerank import Reranker, load
+
+
+def main() -> None:
+    """Show the five cases, or answer a question from a corpus."""
+    options = _options()
+    scorer = {"base_url": options.base_url} if options.base_url else {"model": options.model}
+    reranker = load(**scorer)
+    print(f"Reranker: {options.base_url or options.model}")
+    if not options.corpus:
+        cases = read_cases()
+        embed = _embedder(options.embedding, [text for case in cases for text in case.documents])
+        show_cases(cases, embed, reranker)
+        return
+    passages = read_corpus(options.corpus)
+    print(f"Corpus: {options.corpus}, {len(passages)} passages")
+    index = DenseIndex(passages, _embedder(options.embedding, passages))
+    context = _show_search(index, reranker, options.query)
+    prompt = make_prompt(options.query, context)
+    print("\n" + (ask(options.llm_base_url, prompt) if options.llm_base_url else prompt))
+
+
+def _show_search(index: DenseIndex, reranker: Reranker, query: str) -> list[str]:
+    found = [index.texts[place] for place in index.search(query, 20)]
+    best = [found[result.index] for result in reranker.rerank(query, found, top_n=3)]
+    for name, texts in (("FAISS", found[:3]), ("Reranked", best)):
+        print(f"\n{name} top 3")
+        for text in texts:
+            print(f"  {' '.join(text.split())[:90]}")
+    return best
+
+
+def _embedder(name: str | None, corpus: list[str]) -> Embedder:
+    return sentence_transformer(name) if name else LsaEmbedder(corpus)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--corpus", help="a folder of .md and .txt files, or stdlib")
+    parser.add_argument("--query", default="How do I copy a folder with everything in it?")
+    parser.add_argument("--model", default="builtin", help="hub id, folder or builtin [builtin]")
+    parser.add_argument("--base-url", help="a rerank server instead of a model in this process")
+    parser.add_argument("--embedding", help="a sentence-transformers model [LSA, offline]")
+    parser.add_argument(
+        "--llm-base-url", help="an OpenAI-compatible server, such as http://localhost:8000/v1"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the examples need besides the reranker: an offline embedding, corpora, an answer."""

@@ -1,0 +1,118 @@
+"""Qwen3-Reranker as a LangChain document compressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.load.serializable import Serializable
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from pydantic import ConfigDict, Field
+
+from qwen_rerank import RerankResult
+from qwen_rerank.adapter import (
+    RELEVANCE_SCORE,
+    RERANK_ERROR,
+    RERANK_TRUNCATED,
+    RerankAdapter,
+    marks,
+)
+
+
+class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
+    """Reorders retrieved documents by Qwen3-Reranker's P("yes").
+
+    Goes wherever LangChain takes a compressor:
+
+    ```python
+    ContextualCompressionRetriever(base_compressor=QwenRerank(), base_retriever=retriever)
+    ```
+
+    The result holds copies, best first, with the score in `metadata["relevance_score"]`.
+    When no scorer answers and `on_error` is `"original_order"`, they come in their original
+    order with the reason in `metadata["rerank_error"]`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    document_formatter: Callable[[Document], str] | None = Field(
+        default=None, exclude=True, repr=False
+    )
+    """The text of a document that is scored; `None` means its `page_content`."""
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """Rerank documents, visible as a child run of whatever calls.
+
+        Args:
+            documents: The candidates in retrieval order; they are not changed.
+            query: What was searched for.
+            callbacks: Of the calling run.
+
+        Raises:
+            InvalidInputError: The query is no text or blank, or a formatter gave no text.
+            ScorerError: No scores could be had and `on_error` is `"raise"`.
+        """
+        return self._run.invoke((query, list(documents)), self._config(callbacks))
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """`compress_documents` without blocking the event loop."""
+        return await self._run.ainvoke((query, list(documents)), self._config(callbacks))
+
+    @property
+    def _run(self) -> RunnableLambda[tuple[str, list[Document]], list[Document]]:
+        return RunnableLambda(self._compress, afunc=self._acompress, name="QwenRerank")
+
+    def _config(self, callbacks: Callbacks | None) -> RunnableConfig:
+        metadata = {"ls_provider": "qwen", "ls_model_name": self.model, "top_n": self.top_n}
+        return RunnableConfig(callbacks=callbacks, metadata=metadata)
+
+    def _compress(self, asked: tuple[str, list[Document]]) -> list[Document]:
+        query, documents = asked
+        return _ranked(documents, self._rank(query, self._texts(documents)))
+
+    async def _acompress(self, asked: tuple[str, list[Document]]) -> list[Document]:
+        query, documents = asked
+        return _ranked(documents, await self._arank(query, self._texts(documents)))
+
+    def _texts(self, documents: list[Document]) -> list[str]:
+        if self.document_formatter is None:
+            return [document.page_content for document in documents]
+        return [self.document_formatter(document) for document in documents]
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """`dumpd` writes the settings down, without the key."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where `load` finds what `dumpd` leaves out."""
+        return {"api_key": "QWEN_RERANK_API_KEY"}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """What else `dumpd` writes down: that there is a key, by its name in `lc_secrets`."""
+        return {} if self.api_key is None else {"api_key": self.api_key}
+
+
+def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Document]:
+    return [_copy(documents[result.index], result) for result in results]
+
+
+def _copy(document: Document, result: RerankResult) -> Document:
+    """A copy with its id and metadata; vector stores hand out the objects that they keep."""
+    metadata: dict[str, Any] = deepcopy(document.metadata)
+    for stale in (RERANK_ERROR, RERANK_TRUNCATED):
+        metadata.pop(stale, None)
+    metadata.update(marks(result))
+    if result.score is not None:
+        metadata.pop(RELEVANCE_SCORE, None)  # so that the new one stands last
+        metadata[RELEVANCE_SCORE] = result.score
+    return document.model_copy(update={"metadata": metadata})

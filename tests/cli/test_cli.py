@@ -1,0 +1,88 @@
+"""The command line, as a shell calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qwen_rerank import __version__, load
+
+LINES = "Gravity is a force.\n\nBeijing is the capital of China.\r\n首都是北京。\n"
+
+
+def qwen_rerank(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "qwen_rerank", *arguments]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
+
+
+def test_rerank_prints_what_the_library_computes(tiny_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "documents.txt"
+    file.write_text(LINES, encoding="utf-8")
+    model = ["--model", str(tiny_model), "--device", "cpu"]
+    answer = qwen_rerank("rerank", "What is the capital?", str(file), "--json", *model)
+    rows = json.loads(answer.stdout)
+    documents = ["Gravity is a force.", "Beijing is the capital of China.", "首都是北京。"]
+    results = load(model=str(tiny_model), device="cpu").rerank("What is the capital?", documents)
+    assert [row["index"] for row in rows] == [result.index for result in results]
+    assert [row["score"] for row in rows] == pytest.approx([r.score for r in results], abs=1e-6)
+    assert [row["document"] for row in rows] == [documents[row["index"]] for row in rows]
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+
+
+def test_rerank_reads_standard_input_and_prints_a_table(tiny_model: Path) -> None:
+    answer = qwen_rerank(
+        "rerank", "capital", "--model", str(tiny_model), "--top-n", "2", stdin=LINES
+    )
+    assert answer.returncode == 0
+    assert answer.stdout.splitlines()[0].split() == ["rank", "score", "index", "document"]
+    assert len(answer.stdout.splitlines()) == 3
+
+
+def test_doctor_shows_what_is_used_and_why(tiny_model: Path) -> None:
+    answer = qwen_rerank("doctor", "--model", str(tiny_model), "--device", "cpu")
+    assert "yes is token 9693, no is token 2152" in answer.stdout
+    assert "69 + 16 tokens" in answer.stdout
+    assert "cpu (as set" in answer.stdout
+    assert answer.returncode in {0, 1}  # random weights may well prefer the wrong answer
+
+
+def test_download_prints_the_folder(tiny_model: Path) -> None:
+    assert qwen_rerank("download", str(tiny_model)).stdout.strip() == str(tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rerank", " "], "query must hold a text"),
+        (["rerank", "q", "no-such-file"], "no-such-file"),
+        (["rerank", "q", "--top-n", "0"], "top_n: .* got '0'"),
+        (["rerank", "q", "--model", "./nowhere"], "neither a folder"),
+        (["doctor", "--dtype", "int4"], "dtype"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
+    answer = qwen_rerank(*arguments, stdin="one document\n")
+    assert answer.returncode == 1
+    [line] = answer.stderr.splitlines()
+    assert line.startswith("qwen-rerank: ")
+    assert re.search(message, line), line
+
+
+def test_wrong_usage_is_exit_2() -> None:
+    assert qwen_rerank("rerank").returncode == 2
+    assert qwen_rerank("rerank", "q", "--topn", "3").returncode == 2
+    assert qwen_rerank().returncode == 2
+
+
+def test_version_and_help() -> None:
+    assert qwen_rerank("--version").stdout.strip() == f"qwen-rerank {__version__}"
+    text = qwen_rerank("rerank", "--help").stdout
+    assert "--score-threshold" in text
+    assert "api" not in text.lower(), "a key on a command line shows in the process list"

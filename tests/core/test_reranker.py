@@ -1,0 +1,224 @@
+"""`Reranker` and `load`: order, limits, errors."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_rerank import (
+    BadScoresError,
+    ConfigError,
+    InvalidInputError,
+    MissingDependencyError,
+    ModelLoadError,
+    Reranker,
+    RerankResult,
+    RerankSettings,
+    ScorerUnavailableError,
+    load,
+)
+from qwen_rerank.testing import FakeScorer
+
+DOCUMENTS = ["b", "a b", "", "b a", "c"]
+
+
+def test_best_first_ties_in_the_callers_order() -> None:
+    results = Reranker(FakeScorer()).rerank("a b", DOCUMENTS)
+    assert [(r.index, r.score) for r in results] == [(1, 1), (3, 1), (0, 0.5), (2, 0), (4, 0)]
+
+
+def test_limits() -> None:
+    reranker = Reranker(FakeScorer())
+    assert [r.index for r in reranker.rerank("a b", DOCUMENTS, top_n=2)] == [1, 3]
+    assert len(reranker.rerank("a b", DOCUMENTS, top_n=99)) == 5
+    assert [r.index for r in reranker.rerank("a b", DOCUMENTS, score_threshold=0.5)] == [1, 3, 0]
+
+
+def test_nothing_in_nothing_out() -> None:
+    scorer = FakeScorer()
+    assert Reranker(scorer).rerank("a", []) == []
+    assert scorer.calls == []
+
+
+def test_a_calls_instruction_beats_the_rerankers() -> None:
+    scorer = FakeScorer()
+    reranker = Reranker(scorer, instruction="mine")
+    reranker.rerank("a", ["b"])
+    reranker.rerank("a", ["b"], instruction="yours")
+    assert [call[2] for call in scorer.calls] == ["mine", "yours"]
+
+
+def test_truncation_is_said_of_each_result(tiny_model: Path) -> None:
+    reranker = load(model=str(tiny_model), device="cpu", max_length=120)
+    results = reranker.rerank("q", ["short", "long " * 200, "short", "long " * 200])
+    assert {r.index for r in results if r.truncated} == {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"query": ""}, "query must hold a text, it is blank"),
+        ({"query": None}, "query must be a text, got NoneType"),
+        ({"query": b"bytes"}, "query must be a text, got bytes"),
+        ({"query": "\ud800"}, "query is no valid Unicode text: a lone surrogate at character 0"),
+        ({"documents": "one text"}, "documents must be a list of texts, got str"),
+        ({"documents": None}, "documents must be a list of texts, got NoneType"),
+        ({"documents": {"a"}}, "documents must be a list of texts, got set"),
+        ({"documents": ["a", 7]}, r"documents\[1\] must be a text, got int"),
+        ({"documents": ["a\udfff"]}, r"documents\[0\] is no valid Unicode text"),
+        ({"instruction": " "}, "instruction must hold a text or be None"),
+        ({"top_n": 0}, "top_n must be a whole number from 1, or None, got 0"),
+        ({"top_n": True}, "top_n must .*, got True"),
+        ({"top_n": 2.0}, "top_n must .*, got 2.0"),
+        ({"score_threshold": 1.5}, r"score_threshold must lie in \[0, 1\]"),
+        ({"score_threshold": math.nan}, "score_threshold"),
+    ],
+)
+def test_wrong_input_is_named_before_any_work(arguments: dict[str, Any], message: str) -> None:
+    scorer = FakeScorer()
+    with pytest.raises(InvalidInputError, match=message):
+        Reranker(scorer, on_error="original_order").rerank(
+            **{"query": "a", "documents": ["b"], **arguments}
+        )
+    assert scorer.calls == []
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
+def test_a_score_that_is_none_is_an_error(score: float) -> None:
+    with pytest.raises(BadScoresError, match="for document 1"):
+        Reranker(FakeScorer(lambda q, d: score if d == "b" else 0.5)).rerank("a", ["a", "b"])
+
+
+def test_a_wrong_count_is_an_error() -> None:
+    class Short:
+        def score(self, query: str, documents: Any, *, instruction: str | None = None) -> Any:
+            return [0.5]
+
+    with pytest.raises(BadScoresError, match="wanted 2 scores, one per document, got 1"):
+        Reranker(Short()).rerank("a", ["a", "b"])
+
+
+def test_an_outage_loses_no_document_and_makes_up_no_score() -> None:
+    reranker = Reranker(FakeScorer(error=ScorerUnavailableError("down")), on_error="original_order")
+    reason = "ScorerUnavailableError: down"
+    assert reranker.rerank("a", ["b", "a"]) == [
+        RerankResult(0, None, not_reranked=reason),
+        RerankResult(1, None, not_reranked=reason),
+    ]
+
+
+async def test_async_is_the_same() -> None:
+    reranker = Reranker(FakeScorer())
+    results = await reranker.arerank("a b", DOCUMENTS, top_n=2)
+    assert results == reranker.rerank("a b", DOCUMENTS, top_n=2)
+
+
+def test_a_reranker_pickles() -> None:
+    reranker = load(model="builtin", instruction="mine", on_error="raise")
+    again = pickle.loads(pickle.dumps(reranker))
+    assert repr(again.scorer) == repr(reranker.scorer)
+    assert (again.instruction, again.on_error) == ("mine", "raise")
+
+
+def test_load_takes_settings_by_name_or_as_one_object() -> None:
+    whole = load(RerankSettings(model="builtin", device="cpu"))
+    assert repr(whole.scorer) == repr(load(model="builtin", device="cpu").scorer)
+    with pytest.raises(ConfigError, match="unknown setting 'devise', did you mean 'device'"):
+        load(devise="cpu")
+    with pytest.raises(ConfigError, match="either"):
+        load(RerankSettings(), model="builtin")
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwen_rerank.local.scorer.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "qwen-rerank\[local\]"'):
+        load()
+
+
+def _no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def _no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def _no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def _corrupt_weights(folder: Path) -> None:
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[:1000])
+
+
+def _corrupt_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def _other_architecture(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace("Qwen3ForCausalLM", "BertModel"))
+
+
+def _more_layers_than_weights(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    text = text.replace('"num_hidden_layers": 3', '"num_hidden_layers": 4')
+    kinds = '"full_attention",\n    "full_attention"'
+    (folder / "config.json").write_text(text.replace(kinds, kinds + ', "full_attention"', 1))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (_no_config, "holds no config.json"),
+        (_no_tokenizer, "holds no tokenizer.json"),
+        (_no_weights, "only safe tensors are read"),
+        (_corrupt_weights, "can't be read"),
+        (_corrupt_config, "can't be read"),
+        (_other_architecture, "names .*BertModel"),
+        (_more_layers_than_weights, "lack .*layers.3"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_named(
+    tiny_model: Path, tmp_path: Path, harm: Any, message: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in tiny_model.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    harm(folder)
+    reranker = load(model=str(folder), device="cpu", on_error="original_order")
+    with pytest.raises(ModelLoadError, match=message):
+        reranker.rerank("a", ["b"])
+
+
+def test_a_model_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelLoadError, match="neither a folder on this machine, nor a hub id"):
+        load(model="./no-such-folder").rerank("a", ["b"])
+    monkeypatch.setenv("QWEN_RERANK_HUB", "huggingface")  # offline in tests: no waiting
+    with pytest.raises(ModelLoadError, match="could not be downloaded"):
+        load(model="Qwen/No-Such-Model").rerank("a", ["b"])
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(tiny_model: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"device .*'{device}'"):
+        load(model=str(tiny_model), device=device).rerank("a", ["b"])
+
+
+@pytest.mark.parametrize(
+    "package", ["qwen_rerank", "langchain_qwen_rerank", "llama_index_qwen_rerank"]
+)
+def test_importing_loads_nothing_heavy(package: str) -> None:
+    code = f"import sys, {package}; print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "[]"

@@ -1,0 +1,91 @@
+"""Every example runs as its first lines say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.support.cases import read_cases
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", f"examples.{module}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", ["langchain_faiss", "llama_index_faiss"])
+def test_a_short_example_finds_the_answers(module: str) -> None:
+    lines = run(module).splitlines()
+    assert "Refunds for damaged goods" in lines[1]
+    assert "客户投诉" in lines[5]
+
+
+def test_the_demo_prints_hits_before_and_after() -> None:
+    output = run("faiss_rag_demo")
+    assert output.count("key document: rank") == 5
+    before, after = output.splitlines()[-1].split(": ")[1].split(" -> ")
+    assert float(after) > float(before)
+
+
+def test_the_cases_hold_ten_candidates_with_two_or_three_answers() -> None:
+    cases = read_cases()
+    assert len(cases) == 5
+    for case in cases:
+        assert len(case.documents) == 10
+        assert 2 <= len(case.relevant) <= 3
+        assert case.key in case.relevant
+
+
+def test_a_corpus_of_notes(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# Refunds\n\nA refund takes five days.\n\nCats purr.")
+    output = run("faiss_rag_demo", "--corpus", str(tmp_path), "--query", "How long is a refund?")
+    assert "[1] A refund takes five days." in output
+
+
+class Chat(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that says how long its prompt was."""
+
+    def do_GET(self) -> None:
+        self._reply({"data": [{"id": "m"}]})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        words = asked["messages"][0]["content"].count("refund")
+        self._reply({"choices": [{"message": {"content": f"{words} refunds"}}]})
+
+    def _reply(self, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+def test_an_llm_answers_from_the_context(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("A refund takes five days.\n\nCats purr.")
+    server = HTTPServer(("127.0.0.1", 0), Chat)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    arguments = ["--corpus", str(tmp_path), "--query", "How long is a refund?"]
+    url = f"http://127.0.0.1:{server.server_port}"
+    output = run("faiss_rag_demo", *arguments, "--llm-base-url", url)
+    server.shutdown()
+    assert output.splitlines()[-1] == "2 refunds"
+
+
+def test_the_documentation_inside_python_is_a_corpus() -> None:
+    output = run("faiss_rag_demo", "--corpus", "stdlib", "--query", "copy a directory tree")
+    assert "shutil.copytree" in output

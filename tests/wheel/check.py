@@ -1,0 +1,109 @@
+"""Builds the wheel and tries it away from the source: bare, and with each extra alone.
+
+`make wheel` runs it. Each try has a fresh environment in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TORCH = os.environ.get("TORCH", "torch==2.13.0")
+
+BARE = """
+import sys, qwen_rerank
+from qwen_rerank.testing import FakeScorer
+assert qwen_rerank.load(scorer=FakeScorer()).rerank("a b", ["c", "a"])[0].index == 1
+try:
+    qwen_rerank.load()
+except qwen_rerank.MissingDependencyError as error:
+    assert "qwen-rerank[local]" in str(error), error
+else:
+    raise SystemExit("torch is missing and nobody said so")
+"""
+LANGCHAIN = """
+from langchain_core.documents import Document
+from langchain_qwen_rerank import QwenRerank
+from qwen_rerank.testing import FakeScorer
+found = [Document("c"), Document("a")]
+ranked = QwenRerank(scorer=FakeScorer()).compress_documents(found, "a b")
+assert ranked[0].metadata["relevance_score"] == 0.5
+"""
+LLAMA_INDEX = """
+from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index_qwen_rerank import QwenRerank
+from qwen_rerank.testing import FakeScorer
+found = [NodeWithScore(node=TextNode(text=text)) for text in "ca"]
+ranked = QwenRerank(scorer=FakeScorer()).postprocess_nodes(found, query_str="a b")
+assert ranked[0].score == 0.5
+"""
+LOCAL = """
+import qwen_rerank
+results = qwen_rerank.load(model="builtin").rerank(
+    "How long does a refund take?",
+    ["The office is in Hangzhou.", "A refund takes five working days."],
+)
+assert results[0].index == 1, results
+"""
+MODELSCOPE = "import modelscope, qwen_rerank"
+
+TRIES = {
+    "": BARE,
+    "langchain": LANGCHAIN,
+    "llama-index": LLAMA_INDEX,
+    "local": LOCAL,
+    "modelscope": MODELSCOPE,
+}
+
+
+def main() -> None:
+    """Exit with an error at the first try that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _build(Path(folder))
+        _check_contents(wheel)
+        for extra, code in TRIES.items():
+            print(f"{wheel.name} [{extra or 'nothing'}]", flush=True)
+            _try(Path(folder) / f"env-{extra}", wheel, extra, code)
+
+
+def _build(folder: Path) -> Path:
+    _run(sys.executable, "-m", "build", "--outdir", str(folder / "dist"), str(ROOT))
+    [wheel] = (folder / "dist").glob("*.whl")
+    return wheel
+
+
+def _check_contents(wheel: Path) -> None:
+    """Three packages, each typed; no folder named core, no tests."""
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {"qwen_rerank", "langchain_qwen_rerank", "llama_index_qwen_rerank"}
+    top = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    if top != packages:
+        raise SystemExit(f"the wheel must hold {packages}, it holds {top}")
+    missing = {f"{package}/py.typed" for package in packages} - set(names)
+    if missing:
+        raise SystemExit(f"the wheel lacks {missing}")
+
+
+def _try(environment: Path, wheel: Path, extra: str, code: str) -> None:
+    venv.create(environment, with_pip=True)
+    python = str(environment / "bin" / "python")
+    wanted = [f"{wheel}[{extra}]" if extra else str(wheel)]
+    _run(python, "-m", "pip", "install", "--quiet", *([TORCH] if extra == "local" else []), *wanted)
+    _run(python, "-c", code, cwd=environment)
+    _run(str(environment / "bin" / "qwen-rerank"), "--version", cwd=environment)
+
+
+def _run(*command: str, cwd: Path = ROOT) -> None:
+    clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    if subprocess.run(command, cwd=cwd, env=clean, check=False).returncode:
+        raise SystemExit(f"failed: {' '.join(command)[:200]}")
+
+
+if __name__ == "__main__":
+    main()
