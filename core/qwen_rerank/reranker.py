@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, Literal
 
 from qwen_rerank.answers import check_scores
+from qwen_rerank.calls import CallPool
 from qwen_rerank.errors import ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.types import RerankResult, Scorer, Scores
 
 OnError = Literal["original_order", "raise"]
-
-MAX_CALLS_IN_FLIGHT = 256
 
 
 class Reranker:
@@ -86,14 +83,9 @@ class Reranker:
     async def arerank(
         self, query: str, documents: Sequence[str], **options: Any
     ) -> list[RerankResult]:
-        """`rerank` without blocking the event loop; takes the same arguments.
-
-        Runs on threads of its own, so that many slow calls never starve the loop's
-        default executor.
-        """
+        """`rerank` without blocking the event loop; takes the same arguments."""
         context = contextvars.copy_context()
-        call = partial(context.run, self.rerank, query, documents, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await self._calls.run(partial(context.run, self.rerank, query, documents, **options))
 
     def _scores(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         """One score per document, each distinct text scored once."""
@@ -121,8 +113,8 @@ class Reranker:
         return [RerankResult(i, None, not_reranked=reason) for i in range(count)[:top_n]]
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
+    def _calls(self) -> CallPool:
+        return CallPool()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.scorer, self.instruction, self.on_error)
