@@ -99,7 +99,10 @@ class ScorerSettings(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise ConfigError(_explain(type(self), error, data)) from None  # may hold the key
+            reason = _explain(type(self), error, data)
+        else:
+            return
+        raise ConfigError(reason)  # pydantic's own error, which may hold the key, is gone here
 
     @model_validator(mode="before")
     @classmethod
