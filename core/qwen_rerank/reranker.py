@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from qwen_rerank.answers import check_scores
+from qwen_rerank.calls import CallPool
 from qwen_rerank.errors import ConfigError, ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
@@ -19,8 +18,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OnError = Literal["original_order", "raise"]
-
-MAX_CALLS_IN_FLIGHT = 256
 
 
 class Reranker:
@@ -114,7 +111,7 @@ class Reranker:
         is cancelled keeps its thread until the scorer answers or gives up.
         """
         call = partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await self._calls.run(call)
 
     def _scores(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         """One score per document, each distinct text scored once."""
@@ -142,8 +139,8 @@ class Reranker:
         return [RerankResult(i, None, not_reranked=reason) for i in range(count)[:top_n]]
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
+    def _calls(self) -> CallPool:
+        return CallPool()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.scorer, self.instruction, self.on_error)

@@ -40,7 +40,7 @@ def _base_urls(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(url, str) for url in value):
         return value
     if not value:
-        raise ValueError("names no server")
+        raise ValueError("base_url must name at least one server, or be None")
     urls = tuple(map(checked_base_url, value))
     return urls if len(urls) > 1 else urls[0]
 
@@ -99,7 +99,10 @@ class ScorerSettings(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise ConfigError(_explain(type(self), error, data)) from None  # may hold the key
+            reason = _explain(type(self), error, data)
+        else:
+            return
+        raise ConfigError(reason)  # pydantic's own error, which may hold the key, is gone here
 
     @model_validator(mode="before")
     @classmethod
@@ -148,6 +151,8 @@ def _explain_one(settings: type[BaseModel], error: dict[str, Any], given: dict[s
         return f"unknown setting {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
     came = f", got {_shown(error['input'])}" if name and name not in _UNSHOWN else ""
     source = "" if name in given else f" (from {VARIABLE}{name.upper()})"
+    if error["type"] == "value_error":  # from a check of this package, which is plain already
+        return f"{error['ctx']['error']}{source}"
     return f"{name}: {error['msg'].lower()}{came}{source}"
 
 
