@@ -45,7 +45,8 @@ def operations(model: Any, passed: int, tails: list[int], head: int) -> float:
     last = sum(w.numel() for w in weights[-7:] if w.shape[0] != weights[-6].shape[0])
     products = passed * sum(w.numel() for w in weights) - (passed - len(tails)) * last
     seen = sum(tail * head + tail * tail / 2 for tail in tails) * (config.num_hidden_layers - 1)
-    return 2 * products + 4 * seen * config.num_attention_heads * config.head_dim
+    attention: float = 4 * seen * config.num_attention_heads * config.head_dim
+    return 2 * products + attention
 
 
 def synchronize(device: torch.device) -> None:

@@ -14,7 +14,7 @@ import torch
 from benchmarks import texts
 from benchmarks.floor import operations, product_speed, synchronize
 from benchmarks.memory import peak_megabytes
-from benchmarks.peers import Peers
+from benchmarks.peers import Peers, Score
 
 AGREE = {torch.float32: 1e-5}
 LOOSE = 0.05
@@ -45,9 +45,11 @@ def compare(peers: Peers, kind: str, count: int, rounds: int, slow: set[str]) ->
     scores: dict[str, list[float]] = {}
     peaks = {}
     for name, function in functions.items():
-        peaks[name] = peak_megabytes(
-            device, lambda n=name, f=function: scores.update({n: f(texts.query(0), documents)})
-        )
+
+        def call(name: str = name, function: Score = function) -> None:
+            scores[name] = function(texts.query(0), documents)
+
+        peaks[name] = peak_megabytes(device, call)
     truth = scores.get("official", scores["ours"])
     apart = max(abs(a - b) for s in scores.values() for a, b in zip(s, truth, strict=True))
     if apart > AGREE.get(dtype, LOOSE):
