@@ -58,7 +58,11 @@ class RerankAdapter(RerankSettings):
         return copy
 
 
-_FIXED = set(ScorerSettings.model_fields) - {"instruction"} | {"on_error"}
+_FIXED = set(ScorerSettings.model_fields) - {"instruction"} | {
+    "on_error",
+    "max_candidates",
+    "candidates_by",
+}
 
 
 def marks(result: RerankResult) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextvars
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from qwen_rerank.errors import (
 )
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
+from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.types import RerankResult, Scorer, Scores
 
 OnError = Literal["original_order", "raise"]
@@ -34,14 +36,21 @@ class Reranker:
             `"original_order"` keeps the order of the documents, without scores and marked
             as such; `"raise"` raises. Wrong input, wrong settings and a model that does
             not load raise in any case.
+        prefilter: What to score when there are very many candidates; `None` scores all.
     """
 
     def __init__(
-        self, scorer: Scorer, *, instruction: str | None = None, on_error: OnError = "raise"
+        self,
+        scorer: Scorer,
+        *,
+        instruction: str | None = None,
+        on_error: OnError = "raise",
+        prefilter: Prefilter | None = None,
     ) -> None:
         self.scorer = scorer
         self.instruction = instruction
         self.on_error = on_error
+        self.prefilter = prefilter
         self._outages = OutageLog()
 
     @property
@@ -69,7 +78,9 @@ class Reranker:
             instruction: The task in one English sentence; `None` means the reranker's own.
 
         Returns:
-            The best results first; equal scores stay in the caller's order.
+            The best results first; equal scores stay in the caller's order. What the
+            prefilter left out stands below them in the caller's order, without a score and
+            with the reason; no `score_threshold` lets it pass.
 
         Raises:
             InvalidInputError: An argument is not of the kind said above.
@@ -79,13 +90,17 @@ class Reranker:
         check_query(query, instruction)
         check_documents(documents)
         check_limits(top_n, score_threshold)
+        kept = self._kept(query, documents)
         try:
-            scores = self._scores(query, documents, instruction)
+            scores = self._scores(query, [documents[place] for place in kept], instruction)
         except ModelLoadError:
             raise
         except ScorerError as error:
             return self._original_order(error, len(documents), top_n)
-        return _ranking(scores, top_n, score_threshold)
+        ranked = [replace(one, index=kept[one.index]) for one in _ranking(scores, score_threshold)]
+        if score_threshold is None:
+            ranked += self._left_out(kept, len(documents))
+        return ranked[:top_n]
 
     async def arerank(
         self, query: str, documents: Sequence[str], **options: Any
@@ -98,6 +113,18 @@ class Reranker:
         context = contextvars.copy_context()
         call = partial(context.run, self.rerank, query, documents, **options)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def _kept(self, query: str, documents: Sequence[str]) -> Sequence[int]:
+        """Places of the documents to score, in the caller's order."""
+        if self.prefilter is None:
+            return range(len(documents))
+        return self.prefilter.keep(query, documents)
+
+    def _left_out(self, kept: Sequence[int], count: int) -> list[RerankResult]:
+        if self.prefilter is None:
+            return []
+        reason, scored = self.prefilter.reason, set(kept)
+        return [RerankResult(i, None, not_reranked=reason) for i in range(count) if i not in scored]
 
     def _scores(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         """One score per document, each distinct text scored once."""
@@ -129,19 +156,20 @@ class Reranker:
         return ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.scorer, self.instruction, self.on_error)
+        return _rebuild, (self.scorer, self.instruction, self.on_error, self.prefilter)
 
 
-def _rebuild(scorer: Scorer, instruction: str | None, on_error: OnError) -> Reranker:
-    return Reranker(scorer, instruction=instruction, on_error=on_error)
+def _rebuild(
+    scorer: Scorer, instruction: str | None, on_error: OnError, prefilter: Prefilter | None
+) -> Reranker:
+    return Reranker(scorer, instruction=instruction, on_error=on_error, prefilter=prefilter)
 
 
-def _ranking(scores: Scores, top_n: int | None, threshold: float | None) -> list[RerankResult]:
+def _ranking(scores: Scores, threshold: float | None) -> list[RerankResult]:
     best_first = sorted(range(len(scores)), key=lambda i: -scores[i])
     kept = [i for i in best_first if threshold is None or scores[i] >= threshold]
     return [
-        RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback)
-        for i in kept[:top_n]
+        RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback) for i in kept
     ]
 
 

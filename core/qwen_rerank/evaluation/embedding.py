@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WIDTH = 256
 """Numbers in an LSA vector."""
+MANY = 500
+"""Texts from which on LSA leaves out n-grams that only one of them has."""
 
 
 class Embedder(Protocol):
@@ -40,8 +42,9 @@ class LsaEmbedder:
             from sklearn.feature_extraction.text import TfidfVectorizer
         except ImportError:
             raise MissingDependencyError("scikit-learn", "eval") from None
+        rare = 2 if len(corpus) > MANY else 1  # n-grams of one text only take most of the time
         self._tfidf: Any = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True
+            analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True, min_df=rare
         )
         table = self._tfidf.fit_transform(corpus)
         size = min(width, min(table.shape) - 1)
