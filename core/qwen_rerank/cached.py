@@ -6,11 +6,12 @@ import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cachetools import TTLCache
 
+from qwen_rerank.answers import check_scores
 from qwen_rerank.types import Scorer, Scores
 
 HOUR = 3600.0
@@ -38,6 +39,7 @@ class ScoreStore(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class MemoryStore:
     """Scores in this process.
 
@@ -46,10 +48,15 @@ class MemoryStore:
         size: The most pairs to keep.
     """
 
-    def __init__(self, ttl: float = HOUR, size: int = MOST_PAIRS) -> None:
-        self.ttl, self.size = ttl, size
-        self._lock = threading.Lock()
-        self._scores: TTLCache[bytes, CachedScore] = TTLCache(size, ttl)
+    ttl: float = HOUR
+    size: int = MOST_PAIRS
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+    _scores: TTLCache[bytes, CachedScore] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl))
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
@@ -66,6 +73,7 @@ class MemoryStore:
         return type(self), (self.ttl, self.size)
 
 
+@dataclass(frozen=True)
 class CachedScorer:
     """A scorer that is asked only for pairs that it has not scored lately.
 
@@ -77,26 +85,28 @@ class CachedScorer:
 
     Args:
         scorer: Gives the scores.
+        store: Where scores are kept; in this process and for an hour if nothing is said.
         identity: Tells this scorer's scores from any other's: the model, its revision or
-            folder, prompt, `max_length`, number format or server. `None` takes the scorer's
-            `repr`, which says all of this for the scorers of this package.
-        store: Where scores are kept; `None` means in this process, for an hour.
+            folder, prompt, `max_length`, number format or server. Without it the scorer's
+            `repr` is taken, which says all of this for the scorers of this package.
     """
 
-    def __init__(
-        self, scorer: Scorer, identity: str | None = None, store: ScoreStore | None = None
-    ) -> None:
-        self.scorer = scorer
-        self.identity = repr(scorer) if identity is None else identity
-        self.store = MemoryStore() if store is None else store
-        self._lock = threading.Lock()
-        self._asked: dict[bytes, Future[Scores]] = {}
+    scorer: Scorer
+    store: ScoreStore = field(default_factory=MemoryStore)
+    identity: str | None = None
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+    _asked: dict[bytes, Future[Scores]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
     ) -> Scores:
         """P("yes") for each document, in the order they came; see `Scorer.score`."""
-        keys = [pair_key(self.identity, instruction, query, text) for text in documents]
+        identity = repr(self.scorer) if self.identity is None else self.identity
+        keys = [pair_key(identity, instruction, query, text) for text in documents]
         found = self.store.get(keys)
         new = {key: text for key, text in zip(keys, documents, strict=True) if key not in found}
         if not new:
@@ -130,13 +140,11 @@ class CachedScorer:
 
     def _plain(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         answer = self.scorer.score(query, documents, instruction=instruction)
+        check_scores(answer, len(documents))
         return answer if isinstance(answer, Scores) else Scores(answer)
 
-    def __repr__(self) -> str:
-        return f"CachedScorer({self.scorer!r})"
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.scorer, self.identity, self.store)
+        return type(self), (self.scorer, self.store, self.identity)
 
 
 def pair_key(identity: str, instruction: str | None, query: str, document: str) -> bytes:

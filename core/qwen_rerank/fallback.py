@@ -69,6 +69,12 @@ class FallbackScorer:
         reason = f"{type(failure).__name__}: {failure}"
         return Scores(scores, truncated=truncated, fallback=reason)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FallbackScorer) and self.scorers == other.scorers
+
+    def __hash__(self) -> int:
+        return hash(self.scorers)
+
     def __repr__(self) -> str:
         return f"FallbackScorer({', '.join(map(repr, self.scorers))})"
 

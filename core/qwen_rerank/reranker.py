@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from qwen_rerank.errors import (
-    BadScoresError,
-    ModelLoadError,
-    ScorerError,
-)
+from qwen_rerank.answers import check_scores
+from qwen_rerank.errors import ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.prefilter import Prefilter
@@ -132,7 +128,7 @@ class Reranker:
         if not distinct:
             return Scores([])
         answer = self.scorer.score(query, distinct, instruction=instruction)
-        _check_scores(answer, len(distinct))
+        check_scores(answer, len(distinct))
         self._outages.ended()
         place = {text: i for i, text in enumerate(distinct)}
         known = answer if isinstance(answer, Scores) else Scores(answer)
@@ -171,11 +167,3 @@ def _ranking(scores: Scores, threshold: float | None) -> list[RerankResult]:
     return [
         RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback) for i in kept
     ]
-
-
-def _check_scores(scores: Sequence[float], count: int) -> None:
-    if len(scores) != count:
-        raise BadScoresError(f"wanted {count} scores, one per document, got {len(scores)}")
-    for place, score in enumerate(scores):
-        if not 0 <= score <= 1 or math.isnan(score):
-            raise BadScoresError(f"wanted scores in [0, 1], got {score!r} for document {place}")
