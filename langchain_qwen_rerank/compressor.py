@@ -9,7 +9,8 @@ from typing import Any
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.load.serializable import Serializable
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
@@ -65,6 +66,17 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """`compress_documents` without blocking the event loop."""
         return await self._run.ainvoke((query, list(documents)), self._config(callbacks))
 
+    def _expand(self, query: str) -> Any:
+        """A runnable's answer may be a message; its run is a child of ours."""
+        if not isinstance(self.query_expander, Runnable):
+            return super()._expand(query)
+        return _text(self.query_expander.invoke(query))
+
+    async def _aexpand(self, query: str) -> Any:
+        if not isinstance(self.query_expander, Runnable):
+            return await super()._aexpand(query)
+        return _text(await self.query_expander.ainvoke(query))
+
     @property
     def _run(self) -> RunnableLambda[tuple[str, list[Document]], list[Document]]:
         return RunnableLambda(self._compress, afunc=self._acompress, name="QwenRerank")
@@ -100,6 +112,10 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
     def lc_attributes(self) -> dict[str, Any]:
         """What else `dumpd` writes down: that there is a key, by its name in `lc_secrets`."""
         return {} if self.api_key is None else {"api_key": self.api_key}
+
+
+def _text(answer: Any) -> Any:
+    return answer.text if isinstance(answer, BaseMessage) else answer
 
 
 def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Document]:

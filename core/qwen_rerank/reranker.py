@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from qwen_rerank.answers import check_scores
 from qwen_rerank.errors import ModelLoadError, ScorerError
-from qwen_rerank.inputs import check_documents, check_limits, check_query
+from qwen_rerank.inputs import check_documents, check_limits, check_queries, check_query
+from qwen_rerank.multiquery import Merge, merge_rankings
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.types import RerankResult, Scorer, Scores
@@ -106,9 +107,51 @@ class Reranker:
         Runs on threads of its own, so that many slow calls never starve the loop's
         default executor.
         """
-        context = contextvars.copy_context()
-        call = partial(context.run, self.rerank, query, documents, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await self._aside(partial(self.rerank, query, documents, **options))
+
+    def rerank_queries(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        *,
+        merge: Merge = "max",
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        instruction: str | None = None,
+    ) -> list[RerankResult]:
+        """Rank documents by their relevance to any of several phrasings of one query.
+
+        Args:
+            queries: The phrasings; equal ones count once. A single one is plain `rerank`.
+            documents: The candidates; each comes back at most once.
+            merge: `"max"` orders by a document's best score under any phrasing, `"rrf"` by
+                reciprocal-rank fusion of the rankings. The score is the best one either way.
+            top_n: See `rerank`, as for the other arguments, what is returned and raised.
+            score_threshold: Compared with the best score.
+            instruction: The same for every phrasing.
+
+        When a scorer answers for some phrasings only, the others are left out.
+        """
+        check_queries(queries, instruction)
+        check_limits(top_n, score_threshold)
+        distinct = dict.fromkeys(queries)
+        rankings = [self.rerank(one, documents, instruction=instruction) for one in distinct]
+        merged = merge_rankings(rankings, merge)
+        if score_threshold is not None and merged and merged[0].score is not None:
+            merged = [
+                one for one in merged if one.score is not None and one.score >= score_threshold
+            ]
+        return merged[:top_n]
+
+    async def arerank_queries(
+        self, queries: Sequence[str], documents: Sequence[str], **options: Any
+    ) -> list[RerankResult]:
+        """`rerank_queries` without blocking the event loop; takes the same arguments."""
+        return await self._aside(partial(self.rerank_queries, queries, documents, **options))
+
+    async def _aside(self, call: Callable[[], list[RerankResult]]) -> list[RerankResult]:
+        run = partial(contextvars.copy_context().run, call)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
     def _kept(self, query: str, documents: Sequence[str]) -> Sequence[int]:
         """Places of the documents to score, in the caller's order."""
