@@ -13,7 +13,8 @@ from langchain_core.load.serializable import (
     SerializedConstructor,
     SerializedNotImplemented,
 )
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
@@ -64,6 +65,13 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """`compress_documents` without blocking the event loop."""
         return await self._run.ainvoke((query, list(documents)), self._config(callbacks))
 
+    def _expand(self, query: str) -> Any:
+        """A runnable's answer may be a message; its run is a child of ours."""
+        if not isinstance(self.query_expander, Runnable):
+            return super()._expand(query)
+        answer = self.query_expander.invoke(query)
+        return answer.text if isinstance(answer, BaseMessage) else answer
+
     @property
     def _run(self) -> RunnableLambda[tuple[str, list[Document]], list[Document]]:
         return RunnableLambda(self._compress, afunc=self._acompress, name="QwenRerank")
@@ -98,11 +106,12 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
     def lc_attributes(self) -> dict[str, Any]:
         """Every setting, so that no environment changes it; the key as `lc_secrets` names it."""
         written = {name: getattr(self, name) for name in RerankSettings.model_fields}
+        written["query_merge"] = self.query_merge
         return {k: v for k, v in written.items() if k != "scorer" and (k, v) != ("api_key", None)}
 
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
         """What `dumpd` writes; settings that are objects of yours can't be written down."""
-        if self.scorer is not None or self.document_formatter is not None:
+        if (self.scorer, self.document_formatter, self.query_expander) != (None, None, None):
             return self.to_json_not_implemented()
         return super().to_json()
 

@@ -105,18 +105,20 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         """The settings, without the key.
 
         Raises:
-            ConfigError: A scorer of your own can't be written down.
+            ConfigError: A scorer or expander of your own can't be written down.
         """
-        if self.scorer is not None:
-            raise ConfigError("scorer is an object of yours, which to_dict can't write down")
+        for name in ("scorer", "query_expander"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"{name} is an object of yours, which to_dict can't write down")
         return super().to_dict(**kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        try:
-            pickle.dumps(self.scorer)
-        except Exception as error:  # LlamaIndex would drop it, here and in the copy
-            name = type(self.scorer).__name__
-            raise ConfigError(f"scorer: a {name} does not pickle: {error}") from error
+        for name in ("scorer", "query_expander"):
+            try:
+                pickle.dumps(getattr(self, name))
+            except Exception as error:  # LlamaIndex would drop it, here and in the copy
+                kind = type(getattr(self, name)).__name__
+                raise ConfigError(f"{name}: a {kind} does not pickle: {error}") from error
         return super().__getstate__()
 
 

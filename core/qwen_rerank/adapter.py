@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.inputs import check_query
 from qwen_rerank.loading import load
+from qwen_rerank.multiquery import Merge, phrasings
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.types import RerankResult
+
+logger = logging.getLogger(__name__)
 
 RELEVANCE_SCORE = "relevance_score"
 """Metadata key of P("yes")."""
@@ -60,14 +65,38 @@ class ScorerAdapter(ScorerSettings):
 class RerankAdapter(ScorerAdapter, RerankSettings):
     """Settings that can rank; a framework's class adds how its documents become text."""
 
+    query_expander: Any = Field(default=None, exclude=True, repr=False)
+    """Makes further phrasings of a query: a callable from a text to texts, or to one text with
+    a phrasing a line. `None` searches for the query alone."""
+    query_merge: Merge = "max"
+    """How the phrasings' rankings become one: the best score, or `"rrf"`, by rank."""
+
     def _rank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
-        return self._reranker.rerank(
-            query,
+        return self._reranker.rerank_queries(
+            self._phrasings(query),
             texts,
+            merge=self.query_merge,
             top_n=self.top_n,
             score_threshold=self.score_threshold,
             instruction=self.instruction,
         )
+
+    def _expand(self, query: str) -> Any:
+        """What the expander answers; an adapter adds its framework's kinds of expander."""
+        return self.query_expander(query)
+
+    def _phrasings(self, query: str) -> list[str]:
+        if self.query_expander is None:
+            return [query]
+        check_query(query, self.instruction)
+        try:
+            answer = self._expand(query)
+        except Exception as error:  # an LLM's outage must not break the pipeline either
+            if self.on_error == "raise":
+                raise
+            logger.warning("query_expander failed, the query is reranked alone: %r", error)
+            return [query]
+        return phrasings(query, answer)
 
 
 def marks(result: RerankResult) -> dict[str, Any]:

@@ -38,6 +38,14 @@ def check_queries(
         check_documents(documents)
 
 
+def check_phrasings(queries: Sequence[str], instruction: str | None) -> None:
+    """Raise InvalidInputError unless there is at least one, and each is right."""
+    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence) or not queries:
+        raise InvalidInputError(f"queries must be a list of at least one text, got {queries!r:.80}")
+    for query in queries:
+        check_query(query, instruction)
+
+
 def check_documents(documents: Sequence[str]) -> None:
     """Raise InvalidInputError unless it is a sequence of texts; empty ones are fine."""
     if isinstance(documents, str | bytes) or not isinstance(documents, Sequence):

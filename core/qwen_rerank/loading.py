@@ -8,6 +8,7 @@ from qwen_rerank.cached import CachedScorer, MemoryStore
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.remote.scorer import RemoteScorer
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, ScorerSettings
@@ -30,8 +31,14 @@ def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
     if settings is not None and fields:
         raise ConfigError("load takes either a settings object or settings by name, got both")
     chosen = settings or RerankerSettings(**fields)
-    on_error = chosen.on_error if isinstance(chosen, RerankerSettings) else "raise"
-    return Reranker(load_scorer(chosen), instruction=chosen.instruction, on_error=on_error)
+    if not isinstance(chosen, RerankerSettings):
+        return Reranker(load_scorer(chosen), instruction=chosen.instruction)
+    return Reranker(
+        load_scorer(chosen),
+        instruction=chosen.instruction,
+        on_error=chosen.on_error,
+        prefilter=_prefilter(chosen),
+    )
 
 
 def load_scorer(settings: ScorerSettings) -> Scorer:
@@ -44,6 +51,12 @@ def load_scorer(settings: ScorerSettings) -> Scorer:
     if settings.fallback is None:
         return remote
     return FallbackScorer(remote, _cached(_local(settings, settings.fallback), settings))
+
+
+def _prefilter(settings: RerankerSettings) -> Prefilter | None:
+    if settings.max_candidates is None:
+        return None
+    return Prefilter(settings.max_candidates, settings.candidates_by)
 
 
 def _local(settings: ScorerSettings, model: str) -> Scorer:

@@ -164,9 +164,7 @@ class Reranker:
         check_phrasings(queries, self._task(instruction))
         check_limits(top_n, score_threshold)
         distinct = list(dict.fromkeys(queries))
-        rankings = self.rerank_many(
-            distinct, [documents] * len(distinct), instruction=instruction
-        )
+        rankings = self.rerank_many(distinct, [documents] * len(distinct), instruction=instruction)
         merged = merge_rankings(rankings, merge)
         return _above(merged, score_threshold)[:top_n]
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
+from qwen_rerank.prefilter import CutBy
 from qwen_rerank.remote.address import checked_base_url
 from qwen_rerank.remote.dialects import AUTO, Template, checked_dialect
 from qwen_rerank.remote.key import checked_key
@@ -117,6 +118,10 @@ class RerankerSettings(ScorerSettings):
 
     on_error: OnError = "original_order"
     """Keep the retriever's order, marked as such, when no scorer answers, or `"raise"`."""
+    max_candidates: Annotated[int, Field(ge=1)] | None = None
+    """The most candidates to score; the rest goes below them, unscored. `None` scores all."""
+    candidates_by: CutBy = "bm25"
+    """Which candidates those are: the best by `"bm25"`, or the first in the given `"order"`."""
 
 
 class RerankSettings(RerankerSettings):

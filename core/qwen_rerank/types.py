@@ -81,10 +81,10 @@ class RerankResult:
     index: int
     """The document's place in the caller's list, from 0."""
     score: float | None
-    """P("yes") in [0, 1]; `None` exactly when nothing could be reranked."""
+    """P("yes") in [0, 1]; `None` exactly when the document was not scored."""
     truncated: bool = False
     """Whether the document's end was cut to fit into the model's `max_length`."""
     not_reranked: str | None = None
-    """Why the original order was kept; `None` when the document was scored."""
+    """Why it has no score: an outage, or `max_candidates`; `None` when it was scored."""
     fallback: str | None = None
     """Why another model than the one that was meant gave the score, if one did."""

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from qwen_rerank import QWEN3, LocalScorer, ScorerError
-from qwen_rerank.local.checkpoint import read_checkpoint
+from qwen_rerank.local.checkpoint import read_checkpoint, read_tokenizer
 from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.local.engine import Engine
 from tests.qwen3.models import save_causal
@@ -29,7 +29,9 @@ HEADS = [list(range(100, 170)), [*range(100, 160), *range(300, 309)], list(range
 def make_engine(
     folder: Path, budget: int | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Engine:
-    return Engine(read_checkpoint(folder, ANSWERS, torch.device(device), dtype), budget)
+    tokenizer = read_tokenizer(folder)
+    checkpoint = read_checkpoint(folder, tokenizer, ANSWERS, torch.device(device), dtype)
+    return Engine(checkpoint, budget)
 
 
 def query(head: int, *lengths: int) -> EncodedQuery:

@@ -1,0 +1,8 @@
+"""What reranking does to a pipeline, measured. Importing this loads nothing heavy."""
+
+from qwen_rerank.evaluation.comparison import compare
+from qwen_rerank.evaluation.dataset import Dataset
+from qwen_rerank.evaluation.files import read_dataset
+from qwen_rerank.evaluation.report import Report
+
+__all__ = ["Dataset", "Report", "compare", "read_dataset"]

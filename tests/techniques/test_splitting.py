@@ -1,0 +1,117 @@
+"""Headings, tables, code and limits; golden files say what a person would choose."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_rerank.splitting import (
+    Unit,
+    estimated_tokens,
+    split_html,
+    split_markdown,
+    split_pdf,
+    token_counter,
+)
+from qwen_rerank.testing import word_overlap
+from qwen_rerank.words import words
+from tests.techniques.pdf import CODE, write_pdf
+
+GOLDEN = Path(__file__).parent / "golden"
+MARKDOWN = (GOLDEN / "guide.md").read_text(encoding="utf-8")
+HTML = (GOLDEN / "guide.html").read_text(encoding="utf-8")
+
+
+def golden(name: str) -> list[Unit]:
+    lines = json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+    return [Unit(line["text"], tuple(line["headings"])) for line in lines]
+
+
+def all_words(units: list[Unit]) -> list[str]:
+    return words(" ".join(unit.text for unit in units))
+
+
+def test_markdown() -> None:
+    units = split_markdown(MARKDOWN)
+    assert units == golden("guide.md.json")
+    assert all_words(units) == words(MARKDOWN), "every word, in its order"
+
+
+def test_html() -> None:
+    units = split_html(HTML)
+    assert units == golden("guide.html.json")
+    body = re.sub(r"(?s)<head>.*</head>|<script.*</script>|<!--.*?-->", "", HTML)
+    text = re.sub(r"</?(?:b|em|code|a)\b[^>]*>", "", body)
+    assert all_words(units) == words(re.sub(r"<[^>]+>", " ", text))
+
+
+def test_pdf(tmp_path: Path) -> None:
+    units = split_pdf(write_pdf(tmp_path / "guide.pdf"))
+    assert units == golden("guide.pdf.json")
+    assert CODE in units[1].text
+
+
+@pytest.mark.parametrize("limit", [1, 5, 20, 60])
+def test_a_limit_holds_except_for_tables_and_code_and_loses_nothing(limit: int) -> None:
+    units = split_markdown(MARKDOWN, max_tokens=limit)
+    fence = re.search(r"(?s)```.*```", MARKDOWN)
+    assert fence
+    assert any(fence[0] in unit.text for unit in units)
+    assert any("| kind | days |\n|------|------|\n| standard | 3 |" in unit.text for unit in units)
+    letters = "".join(unit.text for unit in units)
+    assert re.sub(r"\s", "", letters) == re.sub(r"\s", "", MARKDOWN)
+
+
+def test_a_limit_cuts_at_sentences_then_words() -> None:
+    text = "# A\n\nOne two three. Four five six. " + "x" * 40
+    units = split_markdown(text, max_tokens=3, count=lambda part: len(part.split()))
+    assert [unit.text for unit in units] == [
+        "# A\n\nOne two three.",
+        "Four five six.",
+        "x" * 40,
+    ]
+    assert {unit.headings for unit in units} == {("A",)}
+
+
+def test_the_rerankers_own_tokenizer_counts(tiny_model: Path) -> None:
+    count = token_counter(str(tiny_model))
+    assert count("What is the capital of China?") == 7
+    for text in (MARKDOWN, split_html(HTML)[1].text, "退款在五个工作日内到账。" * 20):
+        assert count(text) <= estimated_tokens(text)
+    units = split_markdown("word and " * 300, max_tokens=50, count=count)
+    assert len(units) > 10
+    assert all(count(unit.text) <= 50 for unit in units)
+
+
+def test_the_heading_path_helps_to_find_a_unit() -> None:
+    """Where it helps: the words of the question stand in the headings only."""
+    unit = split_markdown("# Refunds\n\n## Damaged goods\n\n### How long\n\nFive days.")[0]
+    cut = split_markdown("# Refunds\n\nFine.\n\n## Damaged goods\n\nFive days.")[1]
+    assert unit.headings == ("Refunds", "Damaged goods", "How long")
+    query = "refunds damaged goods"
+    assert word_overlap(query, cut.with_path()) > word_overlap(query, cut.text)
+
+
+@pytest.mark.parametrize("text", ["Just one line.", "一句话。", "two\nlines", "- a\n- b"])
+def test_a_short_text_without_headings_stays_as_it_is(text: str) -> None:
+    """Where it must change nothing."""
+    assert split_markdown(text) == [Unit(text, ())]
+    assert Unit(text, ()).with_path() == text
+
+
+def test_front_matter_and_definitions_are_no_headings() -> None:
+    text = "---\ntitle: A\n---\n\n[a]: b\n\n# First\n\n[c]: d\n\nText.\n"
+    units = split_markdown(text)
+    assert [unit.headings for unit in units] == [(), ("First",)]
+    assert all_words(units) == words(text)
+
+
+@pytest.mark.parametrize("nothing", ["", "\n \n"])
+def test_nothing_gives_nothing(nothing: str) -> None:
+    for split in (split_markdown, split_html):
+        call: Any = split
+        assert call(nothing) == []
