@@ -25,13 +25,17 @@ class Group:
 class Batcher:
     """Turns groups into batches; the documents are sorted by length into a few chunks."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, instruction: str = INSTRUCTION) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, instruction: str = INSTRUCTION, limit: int = 512
+    ) -> None:
         self._tokenizer = tokenizer
+        self._limit = limit
         self._head = _pad(encode(tokenizer, [head(instruction)]))
         self._end = encode(tokenizer, [SUFFIX])[0]
 
-    def group(self, query: str, documents: Sequence[str], limit: int = 512) -> Group:
+    def group(self, query: str, documents: Sequence[str], limit: int | None = None) -> Group:
         """Encode; documents are cut to ``limit`` tokens, the end of the prompt stays."""
+        limit = limit or self._limit
         bodies = encode(self._tokenizer, [" " + d for d in documents])
         ids = encode(self._tokenizer, [query_line(query)])[0]
         return Group(ids, [body[:limit] + self._end for body in bodies])
@@ -47,7 +51,9 @@ class Batcher:
         return _to(batch, device), chunks
 
 
-def gather(scores: Sequence[torch.Tensor], chunks: Sequence[np.ndarray], shape: tuple[int, int]) -> torch.Tensor:
+def gather(
+    scores: Sequence[torch.Tensor], chunks: Sequence[np.ndarray], shape: tuple[int, int]
+) -> torch.Tensor:
     """Scores by chunk -> (groups, documents); places without a document hold -inf."""
     table = torch.full(shape, -torch.inf, device=scores[0].device)
     place = torch.from_numpy(np.concatenate(chunks)).to(table.device)

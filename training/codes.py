@@ -24,7 +24,9 @@ class Codes:
 
 
 def make_codes(
-    tokenizer: PreTrainedTokenizerFast, passages: Sequence[Sequence[int]], widths: tuple[int, int, int]
+    tokenizer: PreTrainedTokenizerFast,
+    passages: Sequence[Sequence[int]],
+    widths: tuple[int, int, int],
 ) -> Codes:
     """Codes of all tokens; ``passages`` are id lists to count in, ``widths`` = (I, L, T)."""
     size = len(tokenizer)
@@ -35,7 +37,7 @@ def make_codes(
         _unit(np.stack([_identity(text, widths[0]) for text in texts])),
         np.stack([_letters(text, widths[1]) for text in texts]),
         _topics(counts, widths[2]),
-        _rarity(counts),
+        _rarity(counts, texts),
     )
 
 
@@ -67,10 +69,17 @@ def _counts(passages: Sequence[Sequence[int]], size: int) -> sp.csr_matrix:
     return sp.csr_matrix((data, indices, indptr), shape=(len(unique), size))
 
 
-def _rarity(counts: sp.csr_matrix) -> np.ndarray:
+def _rarity(counts: sp.csr_matrix, texts: Sequence[str]) -> np.ndarray:
+    """IDF scaled to 0..1; squared but for single CJK characters.
+
+    Words rare in general are worth more than their IDF: inside one collection, where everything is
+    about the same few things, the gap between rare and frequent is wider. Tuned on held-out groups.
+    """
     df = np.asarray(counts.sum(axis=0)).ravel()
     idf = np.log1p((counts.shape[0] - df + 0.5) / (df + 0.5))
-    return idf / np.log1p((counts.shape[0] + 0.5) / 0.5)
+    idf /= np.log1p((counts.shape[0] + 0.5) / 0.5)
+    word = np.asarray([text.isascii() for text in texts])
+    return np.where(word, 1.4 * idf**2, idf)
 
 
 def _topics(counts: sp.csr_matrix, width: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from training.layout import CHANNELS, at
 
 THETA = 1e16  # RoPE's base: pair i of 32 turns by 10^(-i/2) radian a token
-FAST = 8  # pairs 0..7 turn; the others hardly, within thousands of tokens: distance is no matter
+FAST = 7  # pairs 0..6 turn; the others hardly, within thousands of tokens: distance is no matter
 
 
 class Head:

@@ -39,8 +39,7 @@ _WIDTHS = {**_VECTORS, **dict.fromkeys(_NUMBERS, 1)}
 _ENDS = list(accumulate(_WIDTHS.values()))
 
 CHANNELS = {
-    name: range(end - width, end)
-    for (name, width), end in zip(_WIDTHS.items(), _ENDS, strict=True)
+    name: range(end - width, end) for (name, width), end in zip(_WIDTHS.items(), _ENDS, strict=True)
 }
 RESERVED = _ENDS[-1]  # the channels from here on are free
 

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from training.bm25 import BM25, lexical_units
 from training.sources import Pair, is_held_out
 
@@ -43,7 +41,9 @@ def sentences(text: str) -> list[str]:
 
 def mine(asked: Sequence[Pair], pool: Sequence[Pair], kind: str) -> Iterator[Example]:
     """Examples of one source: ``pool`` holds its passages, cut to sentences where asked."""
-    texts = {t for p in pool for t in (sentences(p.document) if kind == "sentence" else [p.document])}
+    texts = {
+        t for p in pool for t in (sentences(p.document) if kind == "sentence" else [p.document])
+    }
     candidates = sorted(texts | {p.document for p in asked})
     index = BM25([lexical_units(t) for t in candidates])
     best, _ = index.top([lexical_units(p.query) for p in asked], DEPTH)
@@ -51,9 +51,7 @@ def mine(asked: Sequence[Pair], pool: Sequence[Pair], kind: str) -> Iterator[Exa
     for pair, places in zip(asked, best, strict=True):
         negatives = [candidates[i] for i in places]
         negatives = [t for t in negatives if not _same(t, answers[pair.query])]
-        yield Example(
-            pair.query, pair.document, negatives, pair.source, kind, is_held_out(pair)
-        )
+        yield Example(pair.query, pair.document, negatives, pair.source, kind, is_held_out(pair))
 
 
 def mine_all(asked: Sequence[Pair], pool: Sequence[Pair], kind: str) -> Iterator[Example]:

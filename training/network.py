@@ -65,7 +65,9 @@ class Reranker(nn.Module):
             scores.append(self._head(hidden, rows.lengths))
         return scores
 
-    def _run(self, rows: Rows, past: Past | None, seen: Tensor | None) -> tuple[Tensor, Past, Tensor]:
+    def _run(
+        self, rows: Rows, past: Past | None, seen: Tensor | None
+    ) -> tuple[Tensor, Past, Tensor]:
         """Continue ``past``; ``seen`` (N, S) marks its real keys. Gives hidden, past, seen."""
         mask, positions = _mask(rows, seen)
         cos, sin = _rotation(self.config, positions)
@@ -115,7 +117,9 @@ def block(
 def norm(x: Tensor, layer: nn.Module) -> Tensor:
     """Qwen3's RMSNorm over the last dimension, in fp32."""
     x = x.float()
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + layer.variance_epsilon) * layer.weight
+    return (
+        x * torch.rsqrt(x.square().mean(-1, keepdim=True) + layer.variance_epsilon) * layer.weight
+    )
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Prepare a run: tokenizer, codes, wired network, mined examples, all in one working folder.
 
-    python -m training.prepare --data DATA --work WORK
+python -m training.prepare --data DATA --work WORK
 """
 
 import argparse
@@ -76,7 +76,9 @@ def clozes(passages: Sequence[Pair], chance: random.Random, share: float = 0.5) 
 def _some_words(sentence: str, chance: random.Random) -> str:
     """A part of the sentence, some of its words dropped."""
     chinese = sum("\u4e00" <= c <= "\u9fff" for c in sentence) > len(sentence) // 4
-    words = [sentence[i : i + 2] for i in range(0, len(sentence), 2)] if chinese else sentence.split()
+    words = (
+        [sentence[i : i + 2] for i in range(0, len(sentence), 2)] if chinese else sentence.split()
+    )
     size = max(3, round(len(words) * chance.uniform(0.2, 0.6)))
     first = chance.randrange(max(1, len(words) - size))
     kept = [w for w in words[first : first + size] if chance.random() < 0.7] or words[:3]

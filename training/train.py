@@ -33,7 +33,7 @@ YES_NO_WEIGHT = 0.2
 EVERY = 240.0  # seconds between checkpoints
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments and start the processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of training.prepare")
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="torch.compile: slow start")
     parser.add_argument("--port", type=int, default=29611)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.processes > 1:
         mp.spawn(run, args=(options,), nprocs=options.processes)
     else:
@@ -54,34 +54,62 @@ def run(rank: int, options: argparse.Namespace) -> None:
     if options.processes > 1:
         torch.set_num_threads(1)
     join(rank, options.processes, options.port)
-    checkpoint = options.work / "checkpoint"
-    network, tokenizer = load_reranker(checkpoint if checkpoint.exists() else options.work / "wired")
-    network.to(options.device)
-    if options.compile:
-        network.block = torch.compile(block, dynamic=True)
-    optimizer = make_optimizer(network)
-    progress = resume(checkpoint, optimizer) if checkpoint.exists() else Progress()
-    examples = mining.load(options.work / "examples.jsonl.gz")
-    batcher = Batcher(tokenizer)
-    sampler = Sampler([e for e in examples if not e.held_out], batcher)
-    held_out = [e for e in examples if e.held_out]
-    saved, last = progress.seconds, time.monotonic()
-    while progress.seconds < options.minutes * 60:
-        set_rates(optimizer, progress.seconds / (options.minutes * 60))
-        groups = sampler.draw(_plan(progress.step), random.Random(f"{progress.step} {rank}"))
-        loss = step(network, optimizer, batcher, groups, options.device)
+    Trainer(rank, options).run()
+
+
+class Trainer:
+    """The network, its optimizer, the data, and how far they are."""
+
+    def __init__(self, rank: int, options: argparse.Namespace) -> None:
+        self._rank, self._options = rank, options
+        self._checkpoint = options.work / "checkpoint"
+        resumed = self._checkpoint.exists()
+        source = self._checkpoint if resumed else options.work / "wired"
+        self._network, self._tokenizer = load_reranker(source)
+        self._network.to(options.device)
+        if options.compile:
+            self._network.block = torch.compile(block, dynamic=True)
+        self._optimizer = make_optimizer(self._network)
+        self._progress = resume(self._checkpoint, self._optimizer) if resumed else Progress()
+        self._batcher = Batcher(self._tokenizer)
+        examples = mining.load(options.work / "examples.jsonl.gz")
+        self._sampler = Sampler([e for e in examples if not e.held_out], self._batcher)
+        self._held_out = [e for e in examples if e.held_out]
+
+    def run(self) -> None:
+        """Train until the time is over; the first process writes checkpoints and the curve."""
+        saved = self._progress.seconds
+        while self._progress.seconds < self._options.minutes * 60:
+            row = self._advance()
+            ended = self._progress.seconds >= self._options.minutes * 60
+            if self._rank == 0 and (ended or self._progress.seconds - saved > EVERY):
+                saved = self._progress.seconds
+                save(
+                    self._checkpoint,
+                    self._network,
+                    self._tokenizer,
+                    self._optimizer,
+                    self._progress,
+                )
+                row |= validate(self._network, self._batcher, self._held_out)
+            if self._rank == 0:
+                _log(self._options.work / "curve.jsonl", row)
+
+    def _advance(self) -> dict[str, float]:
+        """One step; gives its line of the curve."""
+        began, progress = time.monotonic(), self._progress
+        set_rates(self._optimizer, progress.seconds / (self._options.minutes * 60))
+        groups = self._sampler.draw(
+            _plan(progress.step), random.Random(f"{progress.step} {self._rank}")
+        )
+        loss = step(self._network, self._optimizer, self._batcher, groups, self._options.device)
         progress.step += 1
-        progress.tokens += sum(len(d) for g in groups for d in g.documents) * options.processes
-        progress.seconds = agree(progress.seconds + time.monotonic() - last)
-        last = time.monotonic()
-        row = {"step": progress.step, "tokens": progress.tokens, "loss": round(loss, 4)}
-        ended = progress.seconds >= options.minutes * 60
-        if rank == 0 and (ended or progress.seconds - saved > EVERY):
-            saved = progress.seconds
-            save(checkpoint, network, tokenizer, optimizer, progress)
-            row |= validate(network, batcher, held_out)
-        if rank == 0:
-            _log(options.work / "curve.jsonl", row | {"minutes": round(progress.seconds / 60, 2)})
+        progress.tokens += (
+            sum(len(d) for g in groups for d in g.documents) * self._options.processes
+        )
+        progress.seconds = agree(progress.seconds + time.monotonic() - began)
+        minutes = round(progress.seconds / 60, 2)
+        return {"step": progress.step, "tokens": progress.tokens, "loss": loss, "minutes": minutes}
 
 
 def make_optimizer(network: Reranker) -> torch.optim.Optimizer:
@@ -118,7 +146,7 @@ def step(
     average_gradients(parameters)
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def ranking_loss(table: Tensor) -> Tensor:

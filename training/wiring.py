@@ -30,6 +30,8 @@ from training.tokenizer import CONTROL, MARKS
 
 LEVEL = 4.0  # the value of a flag that is on, of the constant, of the rarest token's rarity
 TYPICAL = 0.8  # about the root mean square of the residual stream, which the norms divide by
+SATURATION = 0.42  # see _prefer_document
+SINK = 1.25  # the start tokens weigh about as much as 120 tokens of the document
 SHARPNESS = [2.5, 1.9, 1.9, 1.5, 1.2]  # weights of the query and key norms, layer by layer
 
 
@@ -130,9 +132,11 @@ def _multiply(mlp: nn.Module) -> None:
 def _match_words(layer: nn.Module) -> None:
     word = Head(layer, 0)
     word.compare("identity", range(IDENTITY))
+    _prefer_document(word)
     word.carry("asked", "hit_word", TYPICAL)
     pair = Head(layer, 1)
     _compare_pairs(pair)
+    _prefer_document(pair)
     pair.carry("asked_pair", "hit_pair", TYPICAL)
     letters = Head(layer, 2)
     letters.compare("letters", range(LETTERS))
@@ -147,6 +151,15 @@ def _compare_pairs(head: Head) -> None:
     rows = torch.from_numpy(np.linalg.qr(draw)[0].T.astype(np.float32))
     head.compare_by(rows, "identity", range(half))
     head.compare_by(rows, "previous", range(half, IDENTITY))
+
+
+def _prefer_document(head: Head) -> None:
+    """Equal tokens of the document weigh about three times as much as those of the query.
+
+    So the first match of a word counts 1/4, the second 1/7: a sharper saturation.
+    """
+    head.ask({IDENTITY: SATURATION})
+    head.offer("after_document", IDENTITY, SATURATION)
 
 
 def _match_topics(layer: nn.Module) -> None:
@@ -171,11 +184,11 @@ def _prefer_query(head: Head, dimension: int, length: float, near: float) -> Non
 
 
 def _gather(layer: nn.Module) -> None:
-    gains = {"word": 1.0, "pair": 0.7, "letters": 0.3, "topic": 0.2}
+    gains = {"word": 1.0, "pair": 0.7, "letters": 0.06, "topic": 0.04}
     total = Head(layer, 0)
     total.ask({0: 1.0})
-    total.offer("after_document", 0, 1.0)
-    total.offer("start", 0, 1.8)
+    total.offer("after_document", 0, 0.6)
+    total.offer("start", 0, SINK)
     total.offer("constant", 1, 1.0)
     for kind, gain in gains.items():
         total.carry(f"hit_{kind}", f"sum_{kind}", 10 * TYPICAL)
