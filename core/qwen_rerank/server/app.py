@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
@@ -79,8 +78,6 @@ def _lifespan(service: Service, page: Any) -> Lifespan:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         starting = asyncio.create_task(service.start())
         async with page.lifespan()(app) if page is not None else nullcontext():
-            # Streamlit's own set-up has given this logger a handler just now
-            logging.getLogger("uvicorn.access").disabled = True
             yield
         starting.cancel()
         await service.stop()

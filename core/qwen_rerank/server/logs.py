@@ -28,10 +28,11 @@ class JSONFormatter(logging.Formatter):
 
 
 def log_as_json(level: int = logging.INFO) -> None:
-    """Send this package's and uvicorn's logs to stderr."""
+    """Send this package's and uvicorn's logs to stderr, and nobody else's handlers."""
     handler = logging.StreamHandler()
     handler.setFormatter(JSONFormatter())
     for name, least in (("qwen_rerank", level), ("uvicorn.error", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)
+    logging.getLogger("uvicorn.access").disabled = True  # `Watch` logs requests

@@ -33,6 +33,11 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; Streamlit gives uvicorn's loggers its own handlers while it starts."""
+        await super().startup(sockets)
+        log_as_json()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal; the loop hears of it in its next turn."""
         self._service.loop.call_soon_threadsafe(self._service.drain)

@@ -12,10 +12,8 @@ from qwen_rerank.server.routes import Here
 
 router = APIRouter(tags=["status"])
 
-READ = ["GET", "HEAD"]
-
-
-@router.api_route("/health", methods=READ)
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
 async def health(service: Here) -> dict[str, Any]:
     """200 as long as the process lives; names the model."""
     return {
@@ -26,7 +24,8 @@ async def health(service: Here) -> dict[str, Any]:
     }
 
 
-@router.api_route("/ready", methods=READ, response_model=None)
+@router.head("/ready", include_in_schema=False, response_model=None)
+@router.get("/ready", response_model=None)
 async def ready(service: Here) -> dict[str, Any] | Response:
     """200 when requests are welcome; 503 while the model loads and when the server stops."""
     if service.state == "ready":
@@ -34,7 +33,8 @@ async def ready(service: Here) -> dict[str, Any] | Response:
     return refuse(503, f"not ready: {service.state}", {"Retry-After": "5"})
 
 
-@router.api_route("/metrics", methods=READ, response_class=Response)
+@router.head("/metrics", include_in_schema=False, response_class=Response)
+@router.get("/metrics", response_class=Response)
 async def metrics(service: Here) -> Response:
     """For Prometheus."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
