@@ -52,7 +52,7 @@ class Batcher:
 
         Raises:
             OverloadedError: Too much waits already.
-        TooLargeError: The question alone takes longer.
+            TooLargeError: The question alone takes longer.
             DeadlineError: The scores did not come in time.
         """
         loop = asyncio.get_running_loop()
