@@ -96,6 +96,11 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """Where `load` finds what `dumpd` leaves out."""
         return {"api_key": "QWEN_RERANK_API_KEY"}
 
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """What else `dumpd` writes down: that there is a key, by its name in `lc_secrets`."""
+        return {} if self.api_key is None else {"api_key": self.api_key}
+
 
 def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Document]:
     return [_copy(documents[result.index], result) for result in results]

@@ -3,6 +3,7 @@
 Importing this package loads neither torch nor transformers.
 """
 
+from qwen_rerank.cached import CachedScorer
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
@@ -14,9 +15,11 @@ from qwen_rerank.errors import (
     ScorerError,
     ScorerUnavailableError,
 )
+from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.loading import load, load_scorer
 from qwen_rerank.local.scorer import LocalScorer
 from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
+from qwen_rerank.remote import RemoteScorer
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.types import RerankResult, Scorer, Scores
@@ -27,7 +30,9 @@ __all__ = [
     "QWEN3",
     "QWEN3_OFFICIAL",
     "BadScoresError",
+    "CachedScorer",
     "ConfigError",
+    "FallbackScorer",
     "InvalidInputError",
     "LocalScorer",
     "MissingDependencyError",
@@ -35,6 +40,7 @@ __all__ = [
     "PromptSpec",
     "QwenRerankError",
     "RemoteRejectedError",
+    "RemoteScorer",
     "RerankResult",
     "RerankSettings",
     "Reranker",

@@ -55,6 +55,11 @@ class ModelLoadError(ScorerError):
 class ScorerUnavailableError(ScorerError):
     """A scorer is out of reach, overloaded or too slow: it may heal by itself."""
 
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which the server asked to be tried again, if it did."""
+
 
 class RemoteRejectedError(ScorerError):
     """A server refused the request for a reason that a retry will not heal."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from qwen_rerank.cached import CachedScorer, MemoryStore
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.remote.scorer import RemoteScorer
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
@@ -34,9 +37,37 @@ def load_scorer(settings: ScorerSettings) -> Scorer:
     """The scorer that these settings describe."""
     if settings.scorer is not None:
         return settings.scorer
+    if settings.base_url is None:
+        return _cached(_local(settings, settings.model), settings)
+    remote = _cached(_remote(settings), settings)
+    if settings.fallback is None:
+        return remote
+    return FallbackScorer(remote, _cached(_local(settings, settings.fallback), settings))
+
+
+def _local(settings: ScorerSettings, model: str) -> Scorer:
     return LocalScorer(
-        settings.model,
-        device=settings.device,
-        dtype=settings.dtype,
+        model, device=settings.device, dtype=settings.dtype, max_length=settings.max_length
+    )
+
+
+def _remote(settings: ScorerSettings) -> Scorer:
+    assert settings.base_url is not None  # noqa: S101 - looked at by the caller
+    return RemoteScorer(
+        settings.base_url,
+        model=settings.model,
+        api_key=settings.api_key,
+        dialect=settings.dialect,
+        template=settings.template,
+        timeout=settings.timeout,
+        max_retries=settings.max_retries,
+        canary=settings.canary,
         max_length=settings.max_length,
     )
+
+
+def _cached(scorer: Scorer, settings: ScorerSettings) -> Scorer:
+    """Each scorer has a cache of its own, below a fallback, so that no models mix."""
+    if not settings.cache_ttl:
+        return scorer
+    return CachedScorer(scorer, store=MemoryStore(settings.cache_ttl))

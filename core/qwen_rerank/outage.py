@@ -11,21 +11,34 @@ logger = logging.getLogger(__name__)
 
 
 class OutageLog:
-    """Says when the reranker falls silent and when it is back; counts the calls between."""
+    """Says when an outage begins and when it is over; counts the calls between.
 
-    def __init__(self) -> None:
+    Args:
+        begins: What happens while it lasts.
+        ends: What happens again after it; holds `%d` for the number of calls between.
+    """
+
+    def __init__(
+        self,
+        begins: str = "not reranked, the original order is kept",
+        ends: str = "reranking again, after %d calls in original order",
+    ) -> None:
+        self._begins, self._ends = begins, ends
         self._lock = threading.Lock()
         self._calls = 0
+        self.total = 0
+        """Calls that met an outage, since the start."""
 
     def log(self, error: ScorerError) -> None:
         """Note one call without scores; the first of an outage is logged."""
         with self._lock:
             self._calls += 1
+            self.total += 1
             first = self._calls == 1
         if first:
             heals = isinstance(error, ScorerUnavailableError)
             level = logging.WARNING if heals else logging.ERROR
-            logger.log(level, "not reranked, the original order is kept: %s", error)
+            logger.log(level, "%s: %s", self._begins, error)
 
     def ended(self) -> None:
         """Note a call with scores; the end of an outage is logged."""
@@ -34,4 +47,4 @@ class OutageLog:
         with self._lock:
             calls, self._calls = self._calls, 0
         if calls:
-            logger.warning("reranking again, after %d calls in original order", calls)
+            logger.warning(self._ends, calls)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from qwen_rerank.errors import (
-    BadScoresError,
-    ModelLoadError,
-    ScorerError,
-)
+from qwen_rerank.answers import check_scores
+from qwen_rerank.errors import ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.types import RerankResult, Scorer, Scores
@@ -43,6 +39,11 @@ class Reranker:
         self.instruction = instruction
         self.on_error = on_error
         self._outages = OutageLog()
+
+    @property
+    def calls_not_reranked(self) -> int:
+        """How many calls kept the original order for want of scores, since the start."""
+        return self._outages.total
 
     def rerank(
         self,
@@ -100,13 +101,14 @@ class Reranker:
         if not distinct:
             return Scores([])
         answer = self.scorer.score(query, distinct, instruction=instruction)
-        _check_scores(answer, len(distinct))
+        check_scores(answer, len(distinct))
         self._outages.ended()
         place = {text: i for i, text in enumerate(distinct)}
-        cut = answer.truncated if isinstance(answer, Scores) else frozenset()
+        known = answer if isinstance(answer, Scores) else Scores(answer)
         return Scores(
             [float(answer[place[text]]) for text in documents],
-            truncated=[i for i, text in enumerate(documents) if place[text] in cut],
+            truncated=[i for i, text in enumerate(documents) if place[text] in known.truncated],
+            fallback=known.fallback,
         )
 
     def _original_order(
@@ -133,12 +135,7 @@ def _rebuild(scorer: Scorer, instruction: str | None, on_error: OnError) -> Rera
 def _ranking(scores: Scores, top_n: int | None, threshold: float | None) -> list[RerankResult]:
     best_first = sorted(range(len(scores)), key=lambda i: -scores[i])
     kept = [i for i in best_first if threshold is None or scores[i] >= threshold]
-    return [RerankResult(i, scores[i], i in scores.truncated) for i in kept[:top_n]]
-
-
-def _check_scores(scores: Sequence[float], count: int) -> None:
-    if len(scores) != count:
-        raise BadScoresError(f"wanted {count} scores, one per document, got {len(scores)}")
-    for place, score in enumerate(scores):
-        if not 0 <= score <= 1 or math.isnan(score):
-            raise BadScoresError(f"wanted scores in [0, 1], got {score!r} for document {place}")
+    return [
+        RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback)
+        for i in kept[:top_n]
+    ]

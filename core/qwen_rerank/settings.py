@@ -6,16 +6,46 @@ import os
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
+from qwen_rerank.remote.address import checked_base_url
+from qwen_rerank.remote.dialects import AUTO, Template, checked_dialect
+from qwen_rerank.remote.key import checked_key
 from qwen_rerank.reranker import OnError
 from qwen_rerank.types import Scorer
 
 VARIABLE = "QWEN_RERANK_"
 
+_UNSHOWN = ("api_key", "base_url")
+"""Settings whose wrong values may hold a key."""
+
 DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
+
+
+def _base_urls(value: object) -> object:
+    """One URL, or several as a list or separated by commas."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(url, str) for url in value):
+        return value
+    if not value:
+        raise ValueError("names no server")
+    urls = tuple(map(checked_base_url, value))
+    return urls if len(urls) > 1 else urls[0]
+
+
+BaseURL = Annotated[str | tuple[str, ...], BeforeValidator(_base_urls)]
 
 
 class ScorerSettings(BaseModel):
@@ -42,6 +72,26 @@ class ScorerSettings(BaseModel):
     """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
     max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
+    base_url: BaseURL | None = None
+    """A rerank server, or several that serve the same model; `None` scores in this process."""
+    api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = Field(
+        default=None, exclude=True, repr=False
+    )
+    """The server's key, sent as a bearer token; appears in no dump, repr or message."""
+    dialect: Annotated[str, AfterValidator(checked_dialect)] = AUTO
+    """The kind of server; `"auto"` finds it out from the server's replies."""
+    template: Template = "server"
+    """Who applies Qwen3's template: `"client"` for a server that has none."""
+    canary: bool = True
+    """Whether a server has to score known answers right before it is believed."""
+    timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Seconds that a call to a server may take, retries included."""
+    max_retries: int = Field(default=2, ge=0)
+    """The most further attempts after the first one, on any server."""
+    fallback: str | None = Field(default=None, min_length=1)
+    """A local model that scores while no server answers, such as `"builtin"`."""
+    cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 3600.0
+    """Seconds that scores are remembered; 0 or `None` remembers nothing."""
     scorer: Scorer | None = Field(default=None, exclude=True, repr=False)
     """A scorer of your own, used instead of what the other settings describe."""
 
@@ -96,6 +146,6 @@ def _explain_one(settings: type[BaseModel], error: dict[str, Any], given: dict[s
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, settings.model_fields, n=1)
         return f"unknown setting {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
-    came = "" if name == "api_key" else f", got {error['input']!r}"
+    came = f", got {error['input']!r}" if name and name not in _UNSHOWN else ""
     source = "" if name in given else f" (from {VARIABLE}{name.upper()})"
     return f"{name}: {error['msg'].lower()}{came}{source}"

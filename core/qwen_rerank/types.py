@@ -31,13 +31,21 @@ class Scorer(Protocol):
 
 
 class Scores(list[float]):
-    """A list of scores that also knows which documents had to be shortened.
+    """A list of scores that also knows how they came about.
 
     A scorer that has nothing to add may return a plain list.
     """
 
-    def __init__(self, scores: Iterable[float], *, truncated: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        scores: Iterable[float],
+        *,
+        truncated: Iterable[int] = (),
+        fallback: str | None = None,
+    ) -> None:
         super().__init__(scores)
+        self.fallback = fallback
+        """Why another model than the one that was meant gave these scores, if one did."""
         self.truncated = frozenset(truncated)
         """Places of the documents whose ends did not fit into `max_length`."""
 
@@ -54,3 +62,5 @@ class RerankResult:
     """Whether the document's end was cut to fit into the model's `max_length`."""
     not_reranked: str | None = None
     """Why the original order was kept; `None` when the document was scored."""
+    fallback: str | None = None
+    """Why another model than the one that was meant gave the score, if one did."""

@@ -21,6 +21,7 @@ from langchain_community.vectorstores import FAISS
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.load import dumpd, dumps, load
+from pydantic import SecretStr
 
 from langchain_qwen_rerank import QwenCrossEncoder, QwenRerank
 from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, ScorerUnavailableError
@@ -282,6 +283,24 @@ def test_dumpd_and_load_keep_the_settings() -> None:
     assert written == dumpd(compressor)
     again = load(written, allowed_objects=[QwenRerank], valid_namespaces=["langchain_qwen_rerank"])
     assert again.model_dump() == compressor.model_dump()
+
+
+KEY = "sk-very-secret"
+
+
+def test_the_key_is_nowhere_to_be_seen_and_comes_back_by_its_name() -> None:
+    compressor = QwenRerank(base_url="http://127.0.0.1:9", api_key=SecretStr(KEY))
+    written = dumps(compressor)
+    shown = [repr(compressor), str(compressor.model_dump()), written, repr(vars(compressor))]
+    assert not [text for text in shown if KEY in text]
+    again = load(
+        json.loads(written),
+        allowed_objects=[QwenRerank],
+        valid_namespaces=["langchain_qwen_rerank"],
+        secrets_map={"QWEN_RERANK_API_KEY": KEY},
+    )
+    for kept in (again, pickle.loads(pickle.dumps(compressor))):
+        assert kept.api_key.get_secret_value() == KEY
 
 
 def test_inside_a_compressor_pipeline(documents: list[Document]) -> None:

@@ -19,6 +19,7 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, Te
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.event_handlers import BaseEventHandler
+from pydantic import SecretStr
 
 from llama_index_qwen_rerank import QwenRerank
 from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, ScorerUnavailableError
@@ -207,3 +208,12 @@ def test_to_dict_and_back_and_pickle_keep_the_settings(nodes: list[NodeWithScore
     fake = rerank(top_n=2)
     for again in (pickle.loads(pickle.dumps(fake)), copy.deepcopy(fake)):
         assert names(again.postprocess_nodes(nodes, query_str="red wine")) == ["d", "a"]
+
+
+def test_the_key_is_nowhere_to_be_seen() -> None:
+    key = "sk-very-secret"
+    postprocessor = QwenRerank(base_url="http://127.0.0.1:9", api_key=SecretStr(key))
+    shown = [repr(postprocessor), postprocessor.to_json(), str(vars(postprocessor))]
+    assert not [text for text in shown if key in text]
+    again = pickle.loads(pickle.dumps(postprocessor))
+    assert again.api_key.get_secret_value() == key

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank import LocalScorer, ScorerError, __version__
+from qwen_rerank import LocalScorer, RemoteScorer, ScorerError, __version__, load_scorer
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.local.hub import find_model
 from qwen_rerank.prompt import QWEN3
@@ -34,13 +34,27 @@ def run(arguments: argparse.Namespace) -> None:
     """Print one finding a line; raises what a user of these settings would meet."""
     settings = ScorerSettings(**given_settings(arguments, ScorerSettings))
     for name, finding in _findings(settings):
-        print(f"{name:<16}{finding}")
+        print(f"{name:<18}{finding}")
 
 
 def _findings(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     yield "qwen-rerank", f"{__version__}, Python {platform.python_version()}"
     for package in PACKAGES:
         yield package, _version(package)
+    yield from _servers(settings) if settings.base_url else _local(settings)
+
+
+def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    remote = load_scorer(settings.model_copy(update={"cache_ttl": None, "fallback": None}))
+    assert isinstance(remote, RemoteScorer)  # noqa: S101 - base_url is set
+    for checkup in remote.check():
+        yield "server", f"{checkup.base_url} speaks the dialect {checkup.dialect}"
+        yield "canary", ", ".join(f"{score:.4f}" for score in checkup.scores) or "not asked for"
+        if checkup.problem:
+            raise ScorerError(f"{checkup.base_url}: {checkup.problem}")
+
+
+def _local(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     scorer = LocalScorer(settings.model, device=settings.device, dtype=settings.dtype)
     yield from _machine(settings)
     folder = find_model(settings.model, download=False)

@@ -1,60 +1,162 @@
-"""Runs the backbone over encoded prompts."""
+"""Runs the backbone over packs of encoded prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
 
+from qwen_rerank.errors import ScorerError
+from qwen_rerank.local.attention import NAME, running
 from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import EncodedQuery
+from qwen_rerank.local.last_layer import answer_at_ends
+from qwen_rerank.local.pack import Pack, Segment
+from qwen_rerank.local.planner import Asked, Plan, Planner
 
-TOKENS_PER_PASS = 4096
+TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384, "mps": 4096}
+"""By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
+well, more of them fault pages."""
+
+LEAST_BUDGET = 512
+"""Below this, running out of memory says something about one document, not about packs."""
+
+OnProgress = Callable[[int, int], None]
 
 
 class Engine:
-    """Log-odds of "yes" for prompts: backbone only, one fp32 row at the last token."""
+    """Log-odds of "yes" for prompts: backbone only, one fp32 row at the last token.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    Any number of threads may call it at once; their documents share passes.
+
+    Args:
+        checkpoint: The model, which from now on only engines may run.
+        tokens_per_pass: The most tokens in a pass of several documents; `None` takes what
+            measured best on this kind of device.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, tokens_per_pass: int | None = None) -> None:
         self._backbone = checkpoint.backbone
         self._answer = checkpoint.answer
+        kind = checkpoint.answer.device.type
+        self._budget = tokens_per_pass or TOKENS_PER_PASS.get(kind, 4096)
+        self._planner = Planner()
+        self._turn = threading.Condition()
+        self._busy = False
+        backbone: Any = self._backbone
+        backbone.set_attn_implementation(NAME)
+        answer_at_ends(backbone)
 
-    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[float]]:
+    def log_odds(
+        self, queries: Sequence[EncodedQuery], on_progress: OnProgress | None = None
+    ) -> list[list[float]]:
         """The log-odds of each query's documents, in the order they came.
 
         Source of the score: the difference of the "yes" and "no" logits at the last
         position, as in the Qwen3-Reranker model card.
-        """
-        prompts = [query.head + tail for query in queries for tail in query.tails]
-        odds = dict(self._passes(prompts))
-        flat = iter(range(len(prompts)))
-        return [[odds[next(flat)] for _ in query.tails] for query in queries]
 
-    def _passes(self, prompts: list[list[int]]) -> Iterator[tuple[int, float]]:
-        for batch in _batches(prompts):
-            values = self._forward([prompts[place] for place in batch]).tolist()
-            yield from zip(batch, values, strict=True)
+        Args:
+            queries: Any number of them.
+            on_progress: Called from this thread with the number of documents done, and of all.
+
+        Raises:
+            ScorerError: The device has no memory for one of the documents.
+        """
+        asked = [Asked(query) for query in queries]
+        total = sum(len(query.tails) for query in queries)
+        with self._turn:
+            self._planner.ask(asked)
+        try:
+            self._see_through(asked, lambda done: on_progress and on_progress(done, total))
+        finally:
+            with self._turn:
+                self._planner.withdraw(asked)
+        return [a.odds for a in asked]
+
+    def _see_through(self, asked: list[Asked], report: Callable[[int], object]) -> None:
+        """Until all is answered: run a pass whenever no other thread does.
+
+        A pass takes whatever waits, in the order it came, so whoever runs it works for all.
+        """
+        done = 0
+        while not all(a.finished for a in asked):
+            if self._my_turn(asked, done):
+                self._lead()
+            if _count(asked) > done:
+                done = _count(asked)
+                report(done)
+        for a in asked:
+            if a.error is not None:
+                raise a.error
+
+    def _my_turn(self, asked: list[Asked], done: int) -> bool:
+        """Wait until this thread may run a pass (true), or another one's brought news."""
+
+        def news() -> bool:
+            return _count(asked) > done or all(a.finished for a in asked)
+
+        with self._turn:
+            self._turn.wait_for(lambda: not self._busy or news())
+            mine = not self._busy and not news()
+            self._busy = self._busy or mine
+            return mine
+
+    def _lead(self) -> None:
+        try:
+            with self._turn:
+                plan = self._planner.draw(self._budget)
+            if plan.segments:
+                self._pass(plan)
+        finally:
+            with self._turn:
+                self._busy = False
+                self._turn.notify_all()
+
+    def _pass(self, plan: Plan) -> None:
+        try:
+            answers = self._answers(plan.segments)
+        except Exception as error:  # whatever it is, all whose documents are in it must hear
+            with self._turn:
+                self._planner.fail(plan, error)
+        else:
+            with self._turn:
+                self._planner.commit(plan, answers)
+
+    def _answers(self, segments: Sequence[Segment]) -> Sequence[float | ScorerError]:
+        """One answer for each tail; where memory runs out, halves are tried one by one."""
+        try:
+            return self._forward(segments)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(segments) == 1:
+                return _no_room(segments[0], error)
+        # outside the handler, so that the error's frames no longer hold the pass's tensors
+        torch.cuda.empty_cache()
+        half = len(segments) // 2
+        self._budget = min(self._budget, max(sum(len(s.ids) for s in segments) // 2, LEAST_BUDGET))
+        return [*self._answers(segments[:half]), *self._answers(segments[half:])]
 
     @torch.inference_mode()
-    def _forward(self, prompts: list[list[int]]) -> Tensor:
-        """Shape (prompts,): padding stands behind the last token, where nothing looks."""
-        device = self._answer.device
-        ids = [torch.tensor(prompt) for prompt in prompts]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(device)
-        hidden = self._backbone(input_ids=padded, use_cache=False).last_hidden_state
-        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
-        ends: Tensor = hidden[torch.arange(len(prompts), device=device), last]
-        return ends.float() @ self._answer
+    def _forward(self, segments: Sequence[Segment]) -> list[float]:
+        pack = Pack(segments, self._answer.device)
+        with running(pack):
+            hidden = self._backbone(
+                input_ids=pack.ids, position_ids=pack.positions, use_cache=False
+            ).last_hidden_state
+        odds: list[float] = (hidden[0, pack.ends].float() @ self._answer).tolist()
+        return odds
 
 
-def _batches(prompts: list[list[int]]) -> Iterator[list[int]]:
-    """Places of prompts of like length, as many as a pass may hold with their padding."""
-    batch: list[int] = []
-    for place in sorted(range(len(prompts)), key=lambda place: -len(prompts[place])):
-        if batch and len(prompts[batch[0]]) * (len(batch) + 1) > TOKENS_PER_PASS:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+def _count(asked: Sequence[Asked]) -> int:
+    return sum(len(a.odds) for a in asked)
+
+
+def _no_room(segment: Segment, error: Exception) -> list[float | ScorerError]:
+    failure = ScorerError(
+        f"the device has no memory for {segment.start + len(segment.ids)} tokens on their own; "
+        f"lower max_length: {error}"
+    )
+    if segment.kept is not None:  # a head: nothing that hangs on it can be answered
+        raise failure from error
+    return [failure]

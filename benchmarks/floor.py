@@ -1,0 +1,54 @@
+"""The machine's own matrix-product speed, and how much of it a run used."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+
+def matrices(model: Any) -> list[torch.Tensor]:
+    """The weights that each token is multiplied with, in the order of a pass."""
+    modules = model.model.layers.modules()
+    return [m.weight for m in modules if isinstance(m, torch.nn.Linear)]
+
+
+@torch.inference_mode()
+def product_speed(model: Any, tokens: int) -> float:
+    """Floating-point operations per second of nothing but the model's own products.
+
+    Each weight is used once, as a pass does, so none is still in a cache from the last use.
+    """
+    weights = matrices(model)
+    rows = {
+        w.shape[1]: torch.randn(tokens, w.shape[1], dtype=w.dtype, device=w.device) for w in weights
+    }
+    start = time.perf_counter()
+    for weight in weights:
+        linear(rows[weight.shape[1]], weight)
+    synchronize(weights[0].device)
+    return 2 * tokens * sum(w.numel() for w in weights) / (time.perf_counter() - start)
+
+
+def operations(model: Any, passed: int, tails: list[int], head: int) -> float:
+    """Of the products that our engine carries out, attention included.
+
+    Args:
+        model: The whole model.
+        passed: Tokens that went through it.
+        tails: Each document's own tokens.
+        head: Tokens that each document looks at beside its own.
+    """
+    config, weights = model.config, matrices(model)
+    last = sum(w.numel() for w in weights[-7:] if w.shape[0] != weights[-6].shape[0])
+    products = passed * sum(w.numel() for w in weights) - (passed - len(tails)) * last
+    seen = sum(tail * head + tail * tail / 2 for tail in tails) * (config.num_hidden_layers - 1)
+    return 2 * products + 4 * seen * config.num_attention_heads * config.head_dim
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for a GPU; a CPU never runs behind."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

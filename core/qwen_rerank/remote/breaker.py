@@ -1,0 +1,62 @@
+"""Leaves a failing server alone for a while, then tries it with a single call."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+FAILURES = 5
+"""In a row, until the server is left alone."""
+REST_SECONDS = 10.0
+"""How long it is left alone."""
+
+
+class CircuitBreaker:
+    """Closed while all is well, open after failures, half open for one probe at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._rests_until: float | None = None
+        self._probing = False
+
+    def admit(self) -> bool:
+        """Whether a call may go out now. A `True` must be followed by one of the reports."""
+        with self._lock:
+            if self._rests_until is None:
+                return True
+            if self._probing or time.monotonic() < self._rests_until:
+                return False
+            self._probing = True
+            return True
+
+    def rests_for(self) -> float:
+        """Seconds until the next probe, 0 when calls may go out."""
+        until = self._rests_until
+        return 0.0 if until is None else max(0.0, until - time.monotonic())
+
+    def succeeded(self) -> bool:
+        """Report that the server answered as it should; whether it closed the breaker."""
+        with self._lock:
+            was_open = self._rests_until is not None
+            self._failures, self._rests_until, self._probing = 0, None, False
+            return was_open
+
+    def failed(self, *, at_once: bool = False) -> bool:
+        """Report a failure; whether it opened the breaker.
+
+        Args:
+            at_once: Open without waiting for more failures.
+        """
+        with self._lock:
+            self._failures += 1
+            was_open = self._rests_until is not None
+            if self._probing or at_once or self._failures >= FAILURES:
+                self._rests_until = time.monotonic() + REST_SECONDS
+            self._probing = False
+            return not was_open and self._rests_until is not None
+
+    def abandoned(self) -> None:
+        """Report that the call ended without telling anything about the server."""
+        with self._lock:
+            self._probing = False

@@ -1,0 +1,96 @@
+"""Asks one route and returns scores, or raises what the caller can act on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import SecretStr
+
+from qwen_rerank.errors import (
+    BadScoresError,
+    InvalidInputError,
+    RemoteRejectedError,
+    ScorerError,
+    ScorerUnavailableError,
+)
+from qwen_rerank.remote.deadline import Deadline
+from qwen_rerank.remote.reply import excerpt, parse
+from qwen_rerank.remote.retry import seconds_to_wait
+from qwen_rerank.remote.transport import Answer, NoAnswer, Transport
+
+Read = Callable[[Any], list[float]]
+
+_MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}  # 501: a server without a rerank route
+
+
+class TooLargeError(RemoteRejectedError):
+    """A server takes fewer documents, or fewer bytes, in one request."""
+
+
+class Client:
+    """Talks to the routes of one server; keeps the key out of everything that is raised."""
+
+    def __init__(self, api_key: SecretStr | None) -> None:
+        self._api_key = api_key
+        self._transport = Transport(api_key)
+
+    def ask(self, url: str, body: dict[str, Any], read: Read, deadline: Deadline) -> list[float]:
+        """Post a body and read the scores.
+
+        Raises:
+            ScorerUnavailableError: The server is out of reach, overloaded or broken.
+            TooLargeError: It wants smaller batches.
+            RemoteRejectedError: It refuses the request.
+            BadScoresError: It answers with something else than scores.
+            InvalidInputError: A text is no valid Unicode.
+        """
+        outcome = self._outcome(url, _encode(body), read, deadline)
+        if isinstance(outcome, ScorerError):
+            raise outcome  # here, where neither the reply nor an exception of requests hangs on
+        return outcome
+
+    def _outcome(
+        self, url: str, body: bytes, read: Read, deadline: Deadline
+    ) -> list[float] | ScorerError:
+        answer = self._transport.post(url, body, deadline)
+        if isinstance(answer, NoAnswer):
+            kind = BadScoresError if answer.dishonest else ScorerUnavailableError
+            return kind(self._clean(f"{url}: {answer.reason}"))
+        if not 200 <= answer.status < 300:
+            return self._refusal(url, answer)
+        try:
+            return read(parse(answer.body))
+        except BadScoresError as error:
+            return BadScoresError(self._clean(f"{url}: {error}"))
+
+    def _refusal(self, url: str, answer: Answer) -> ScorerError:
+        status, said = answer.status, excerpt(answer.body)
+        message = self._clean(f"{url} answered {status}: {said}")
+        words = answer.body[:2000].lower()
+        if status < 400:
+            to = self._clean(excerpt((answer.location or "").encode()))
+            return RemoteRejectedError(
+                f"{url} answered {status}, a redirect to {to}: it is not followed, "
+                "for the key and the documents would go there; set base_url to the final address",
+                status=status,
+            )
+        if status == 413 or (status in (400, 422) and b"batch size" in words):
+            return TooLargeError(message, status=status)
+        if status in _MAY_HEAL or b"queue is full" in words:  # SGLang says that with 400
+            return ScorerUnavailableError(message, retry_after=seconds_to_wait(answer.retry_after))
+        return RemoteRejectedError(message, status=status)
+
+    def _clean(self, message: str) -> str:
+        """The message without the key, which servers like to repeat."""
+        key = self._api_key.get_secret_value() if self._api_key else ""
+        return message.replace(key, "***") if key else message
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        reason = f"a text is no valid Unicode: {error.reason}"
+    raise InvalidInputError(reason)

@@ -1,0 +1,26 @@
+"""The one time limit of a call, shared by everything that is done for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock after which nobody waits any more."""
+
+    ends: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The deadline that many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    def left(self) -> float:
+        """Seconds until then; never below 0."""
+        return max(0.0, self.ends - time.monotonic())
+
+    def within(self, seconds: float) -> Deadline:
+        """This deadline, or that many seconds from now if it is sooner."""
+        return Deadline(min(self.ends, time.monotonic() + seconds))

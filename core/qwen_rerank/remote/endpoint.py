@@ -1,0 +1,171 @@
+"""One server: how it is asked, whether its scores mean something, whether it is well."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from qwen_rerank.errors import (
+    BadScoresError,
+    ConfigError,
+    RemoteRejectedError,
+    ScorerError,
+    ScorerUnavailableError,
+)
+from qwen_rerank.remote import canary
+from qwen_rerank.remote.address import known_dialect, route
+from qwen_rerank.remote.breaker import CircuitBreaker
+from qwen_rerank.remote.client import Client, Read
+from qwen_rerank.remote.deadline import Deadline
+from qwen_rerank.remote.detection import Found, detect
+from qwen_rerank.remote.dialects import AUTO, DIALECTS, OWN, TEI, Dialect, Template
+from qwen_rerank.remote.question import Question
+from qwen_rerank.remote.template import ClientTemplate
+
+logger = logging.getLogger(__name__)
+
+
+class CanaryError(BadScoresError):
+    """A server's scores are in form, but mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What the first look at a server found."""
+
+    base_url: str
+    dialect: str
+    scores: list[float]
+    """Of `canary.DOCUMENTS`; empty if they were not asked for."""
+    problem: str | None
+    """The likely cause and the remedy; `None` if all is well."""
+
+
+@dataclass(eq=False, slots=True)
+class Endpoint:
+    """A server under one base URL. Thread-safe."""
+
+    base_url: str
+    model: str
+    dialect: str
+    template: Template
+    wrap: ClientTemplate
+    canary: bool
+    client: Client = field(repr=False)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    in_flight: int = 0
+    last_failure: ScorerError | None = None
+    _known: tuple[Dialect, str] | None = None
+    _preparing: threading.Lock = field(default_factory=threading.Lock)
+
+    def score(self, question: Question, deadline: Deadline) -> list[float]:
+        """Scores in the documents' order; the first call looks at the server before.
+
+        Raises:
+            ScorerError: As `Client.ask` raises, or the canary died.
+            ConfigError: The server can't do what the settings want.
+        """
+        dialect, url = self._dialect_and_url(deadline)
+        self._check_instruction(dialect, question)
+        return self._ask(url, dialect, question, deadline)
+
+    def most_documents(self) -> int | None:
+        """The server's limit per request, as far as it is known."""
+        if self._known is not None:
+            return self._known[0].most_documents
+        return DIALECTS[self.dialect].most_documents if self.dialect != AUTO else None
+
+    def check(self, deadline: Deadline) -> Checkup:
+        """Look at the server now: its dialect, and its scores for known answers.
+
+        Raises:
+            ScorerError: As `Client.ask` raises.
+            ConfigError: The server can't do what the settings want.
+        """
+        found = self._look(deadline)
+        return Checkup(self.base_url, found.dialect.name, found.scores, self._verdict(found))
+
+    def note(self, failure: ScorerError | None) -> None:
+        """Tell the breaker how a call ended; `None` means well."""
+        if failure is None or isinstance(failure, RemoteRejectedError):
+            if self.breaker.succeeded():
+                logger.warning("%s answers again", self.base_url)
+            return
+        self.last_failure = failure
+        if self.breaker.failed(at_once=isinstance(failure, CanaryError)):
+            self._known = None  # whatever comes back may be another server
+            logger.warning("%s is left alone for a while: %s", self.base_url, failure)
+
+    def _dialect_and_url(self, deadline: Deadline) -> tuple[Dialect, str]:
+        known = self._known
+        if known is None:
+            if not self._preparing.acquire(timeout=deadline.left()):
+                raise ScorerUnavailableError(f"{self.base_url}: no answer to a first look in time")
+            try:
+                known = self._known or self._first_look(deadline)
+            finally:
+                self._preparing.release()
+        return known
+
+    def _first_look(self, deadline: Deadline) -> tuple[Dialect, str]:
+        dialect = self._named_dialect()
+        if dialect is not None and not self.canary:
+            self._known = dialect, route(self.base_url, dialect.path, self.model)
+            return self._known
+        found = self._look(deadline)
+        problem = self._verdict(found) if self.canary else None
+        if problem is not None:
+            raise CanaryError(f"{self.base_url} fails the canary: {problem}")
+        self._known = found.dialect, found.url
+        return self._known
+
+    def _look(self, deadline: Deadline) -> Found:
+        question = self._canary_question()
+        dialect = self._named_dialect()
+        if dialect is None:
+            found = detect(partial(self._send, deadline), self.base_url, question)
+        else:
+            url = route(self.base_url, dialect.path, self.model)
+            found = Found(dialect, url, self._ask(url, dialect, question, deadline))
+        self._check_template(found.dialect)
+        return found
+
+    def _named_dialect(self) -> Dialect | None:
+        return DIALECTS[self.dialect] if self.dialect != AUTO else known_dialect(self.base_url)
+
+    def _canary_question(self) -> Question:
+        question = canary.question(self.model)
+        return self.wrap(question)[0] if self.template == "client" else question
+
+    def _verdict(self, found: Found) -> str | None:
+        """Our own server names its model itself, and TEI holds no Qwen3 reranker."""
+        others = found.dialect.name in (OWN.name, TEI.name)
+        qwen3 = "qwen3-reranker" in self.model.lower() and not others
+        return canary.verdict(found.scores, qwen3=qwen3)
+
+    def _check_template(self, dialect: Dialect) -> None:
+        if self.template == "client" and not dialect.clients_template:
+            raise ConfigError(
+                f'template="client" does not suit {self.base_url}: a server of the kind '
+                f"{dialect.name!r} applies its own template, or alters the client's"
+            )
+
+    def _check_instruction(self, dialect: Dialect, question: Question) -> None:
+        if question.instruction is not None and dialect.instruction is None:
+            raise ConfigError(
+                f"{self.base_url} speaks {dialect.name!r}, which has no way to pass an "
+                "instruction; leave it out, or use a server that takes one"
+            )
+
+    def _ask(
+        self, url: str, dialect: Dialect, question: Question, deadline: Deadline
+    ) -> list[float]:
+        count = len(question.documents)
+        body = dialect.request(question)
+        return self._send(deadline, url, body, lambda reply: dialect.read(reply, count))
+
+    def _send(self, deadline: Deadline, url: str, body: dict[str, Any], read: Read) -> list[float]:
+        return self.client.ask(url, body, read, deadline)

@@ -1,0 +1,147 @@
+"""Scores from a rerank server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
+
+from pydantic import SecretStr
+
+from qwen_rerank.errors import ConfigError, RemoteRejectedError
+from qwen_rerank.local.scorer import DEFAULT_MODEL
+from qwen_rerank.prompt import QWEN3, PromptSpec
+from qwen_rerank.remote.address import checked_base_url
+from qwen_rerank.remote.client import Client, TooLargeError
+from qwen_rerank.remote.deadline import Deadline
+from qwen_rerank.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
+from qwen_rerank.remote.endpoint import Checkup, Endpoint
+from qwen_rerank.remote.fleet import Fleet
+from qwen_rerank.remote.key import checked_key
+from qwen_rerank.remote.question import Question
+from qwen_rerank.remote.template import ClientTemplate
+from qwen_rerank.types import Scores
+
+
+@dataclass(frozen=True)
+class RemoteScorer:
+    """Any rerank server, or several that serve the same model.
+
+    Makes no connection before the first documents come, may be used by any number of
+    threads, and pickles and copies as its settings (a pickle holds the key).
+
+    Args:
+        base_url: Where the server is, such as `"http://localhost:8000"`, or several; with
+            several, one that fails is replaced by another within the same call.
+        model: The model's name, as the server knows it.
+        api_key: Sent as `Authorization: Bearer ...`; appears in no message.
+        dialect: One of `DIALECTS`, or `"auto"` to find it out from the server's replies.
+        template: Who applies Qwen3's template: `"server"`, or `"client"` for a server that
+            joins query and document as they come.
+        timeout: Seconds for the whole call, retries and batches included. With several
+            servers make it twice the slowest answer: half of it is kept for another one.
+        max_retries: The most further attempts after the first, on any server.
+        canary: Whether to ask for known answers at first, and after each outage.
+        max_length: The longest prompt in tokens; used with `template="client"` only.
+        prompt: The words around query and document; used with `template="client"` only.
+    """
+
+    base_url: str | Sequence[str]
+    model: str = DEFAULT_MODEL
+    api_key: SecretStr | str | None = field(default=None, repr=False)
+    dialect: str = AUTO
+    template: Template = "server"
+    timeout: float = 10.0
+    max_retries: int = 2
+    canary: bool = True
+    max_length: int = 8192
+    prompt: PromptSpec = QWEN3
+    _fleet: Fleet = field(init=False, repr=False, compare=False)
+    _wrap: ClientTemplate = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        urls = [self.base_url] if isinstance(self.base_url, str) else list(self.base_url)
+        if not urls:
+            raise ConfigError("base_url must name at least one server")
+        self._set("base_url", tuple(dict.fromkeys(map(checked_base_url, urls))))
+        if self.api_key is not None:
+            self._set("api_key", checked_key(self.api_key))
+        if self.timeout <= 0 or self.max_retries < 0:
+            raise ConfigError("timeout must be above 0 seconds and max_retries at least 0")
+        self._check_dialect()
+        self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
+        self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
+
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> Scores:
+        """P("yes") for each document, in the order they came; see `Scorer.score`.
+
+        Raises:
+            ScorerUnavailableError: No server answered in time; it may heal.
+            RemoteRejectedError: A server refuses such requests.
+            BadScoresError: What came back is not one score in [0, 1] per document, or the
+                canary shows that the scores mean nothing.
+            ConfigError: The server can't take an instruction, or not this template.
+        """
+        if not documents:
+            return Scores([])
+        deadline = Deadline.after(self.timeout)
+        question = Question(self.model, query, documents, instruction)
+        truncated: frozenset[int] = frozenset()
+        if self.template == "client":
+            question, truncated = self._wrap(question)
+        scores: list[float] = []
+        for batch in _batches(question, self._fleet.most_documents()):
+            scores += self._score_batch(batch, deadline)
+        return Scores(scores, truncated=truncated)
+
+    def check(self) -> list[Checkup]:
+        """Look at each server now: its dialect and what is wrong with its scores, if anything.
+
+        Raises:
+            ScorerError: A server does not answer, or not with scores.
+        """
+        return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
+
+    def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
+        try:
+            return self._fleet.ask(question, deadline)
+        except TooLargeError as refusal:
+            count, reason = len(question.documents), refusal
+        if count == 1:
+            raise RemoteRejectedError(f"a single document is too large: {reason}", status=413)
+        halves = _batches(question, (count + 1) // 2)
+        return [score for half in halves for score in self._score_batch(half, deadline)]
+
+    def _endpoint(self, url: str) -> Endpoint:
+        return Endpoint(
+            url,
+            self.model,
+            self.dialect,
+            self.template,
+            self._wrap,
+            self.canary,
+            Client(cast("SecretStr | None", self.api_key)),
+        )
+
+    def _check_dialect(self) -> None:
+        dialect = DIALECTS.get(checked_dialect(self.dialect))
+        if self.template == "client" and dialect and not dialect.clients_template:
+            raise ConfigError(
+                f'template="client" does not suit dialect {self.dialect!r}: such servers apply '
+                "their own template, or alter the client's"
+            )
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+
+def _batches(question: Question, most: int | None) -> Iterator[Question]:
+    documents = question.documents
+    size = most or len(documents)
+    for start in range(0, len(documents), size):
+        yield replace(question, documents=documents[start : start + size])

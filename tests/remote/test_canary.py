@@ -1,0 +1,128 @@
+"""A server whose scores mean nothing is told apart, with the likely cause and the remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from qwen_rerank import BadScoresError, RemoteScorer, Reranker
+from qwen_rerank.remote import canary
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, at, common_answer, own, running
+
+QWEN = "Qwen/Qwen3-Reranker-0.6B"
+LONDON, PARIS, BERLIN, RECIPE = range(4)
+
+WRONG = {
+    "no template: London first": ([0.851, 0.80, 0.83, 0.56], canary.WRONG_ORDER),
+    "no <think> block": ([0.02, 0.798, 0.01, 0.001], canary.UNSURE),
+    "no template: all high": ([0.886, 0.988, 0.91, 0.558], canary.UNSURE),
+    "empty prompt": ([0.31, 0.31, 0.31, 0.31], canary.EQUAL),
+    "empty prompt, bf16": ([0.312, 0.3125, 0.311, 0.312], canary.EQUAL),
+    "8B with lost weights": ([0.5, 0.5, 0.5, 0.5], canary.EQUAL),
+    "dead GGUF": ([1e-20, 1e-23, 1e-26, 1e-28], canary.DEAD),
+    "all zero": ([0.0, 0.0, 0.0, 0.0], canary.DEAD),
+    "double sigmoid": ([0.502, 0.731, 0.501, 0.5], canary.DOUBLE_SIGMOID),
+}
+
+
+@pytest.mark.parametrize(("scores", "problem"), WRONG.values(), ids=WRONG)
+def test_verdicts_for_qwen3(scores: Sequence[float], problem: str) -> None:
+    assert canary.verdict(scores, qwen3=True) == problem
+
+
+@pytest.mark.parametrize("scores", [[0.0072, 0.9971, 0.003, 0.0], [0.3, 0.995, 0.2, 1e-5]])
+def test_a_healthy_qwen3_passes(scores: Sequence[float]) -> None:
+    assert canary.verdict(scores, qwen3=True) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "problem"),
+    [
+        ([0.6, 0.7, 0.5, 0.2], None),
+        ([0.05, 0.04, 0.03, 0.01], None),
+        ([0.3, 0.3, 0.3, 0.3], canary.EQUAL),
+        ([0.2, 0.3, 0.2, 0.4], canary.MEANINGLESS),
+        ([0.51, 0.73, 0.5, 0.5], canary.DOUBLE_SIGMOID),
+    ],
+)
+def test_another_model_only_has_to_follow_the_texts(
+    scores: Sequence[float], problem: str | None
+) -> None:
+    assert canary.verdict(scores, qwen3=False) == problem
+
+
+def scoring(scores: Sequence[float]) -> Reply:
+    results = [{"index": i, "relevance_score": s} for i, s in enumerate(scores)]
+    return 200, {"results": results}
+
+
+@pytest.mark.parametrize("dialect", ["auto", "vllm"])
+@pytest.mark.parametrize(("scores", "problem"), WRONG.values(), ids=WRONG)
+def test_the_error_names_cause_and_server(
+    dialect: str, scores: Sequence[float], problem: str
+) -> None:
+    with running(lambda asked: scoring(scores)) as server:
+        scorer = RemoteScorer(server.url, QWEN, dialect=dialect)
+        with pytest.raises(BadScoresError) as caught:
+            scorer.score("q", ["a", "b"])
+        assert server.url in str(caught.value)
+        assert problem in str(caught.value)
+        assert [asked.body["query"] for asked in server.asked] == [canary.QUERY]
+        assert [checkup.problem for checkup in scorer.check()] == [problem]
+
+
+def test_the_canary_can_be_switched_off() -> None:
+    with running(lambda asked: scoring([0.5] * len(asked.documents))) as server:
+        for dialect in ("auto", "vllm"):
+            scorer = RemoteScorer(server.url, QWEN, dialect=dialect, canary=False)
+            assert scorer.score("q", ["a", "b"]) == [0.5, 0.5]
+
+
+def test_it_sings_once_and_again_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwen_rerank.remote.breaker.REST_SECONDS", 0.2)
+    right = [0.01, 0.99, 0.01, 0.0]
+    state = {"scores": WRONG["dead GGUF"][0]}
+
+    def answer(asked: Asked) -> Reply:
+        sung = asked.body["query"] == canary.QUERY
+        return scoring(state["scores"] if sung else [0.5] * len(asked.documents))
+
+    with running(answer) as server:
+        reranker = Reranker(
+            RemoteScorer(server.url, QWEN, dialect="vllm"), on_error="original_order"
+        )
+        reasons = {reranker.rerank("q", ["a", "b"])[0].not_reranked for _ in range(3)}
+        assert len(server.asked) == 1, "it is not sung for every call of an outage"
+        assert all(reason and canary.DEAD in reason for reason in reasons)
+        state["scores"] = right
+
+        time.sleep(0.25)
+        assert reranker.rerank("q", ["a", "b"])[0].score == 0.5
+        reranker.rerank("q", ["a", "c"])
+        assert [asked.body["query"] == canary.QUERY for asked in server.asked] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
+def test_our_own_server_may_hold_a_model_of_another_name() -> None:
+    """It names its model itself and applies its template: only sense is asked of it."""
+    with own() as server:
+        assert RemoteScorer(server.url, QWEN).score("red wine", ["red"]) == [0.5]
+
+
+def test_a_foreign_server_with_qwen3s_name_is_held_to_qwen3s_scores() -> None:
+    with running(at({"/rerank": common_answer})) as server:
+        with pytest.raises(BadScoresError, match="by less than the model itself"):
+            RemoteScorer(server.url, QWEN).score("red wine", ["red"])
+        assert RemoteScorer(server.url, "acme/reranker").score("red wine", ["red"]) == [0.5]
+
+
+def test_the_right_answer_is_not_first_by_place() -> None:
+    assert canary.DOCUMENTS[PARIS].startswith("Paris")
+    assert canary.DOCUMENTS[RECIPE].startswith("Stir")

@@ -1,0 +1,113 @@
+"""Whatever a server does, a call ends in time, in bounded memory, and loses no document."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import pytest
+
+from qwen_rerank import (
+    FallbackScorer,
+    RemoteScorer,
+    Reranker,
+    RerankResult,
+    ScorerError,
+    ScorerUnavailableError,
+    Scores,
+)
+from qwen_rerank.remote.transport import REPLY_BYTES
+from qwen_rerank.testing import FakeScorer
+from tests.remote.faults import FAULTS, Fault
+
+QUERY = "red wine"
+DOCUMENTS = ["blue sea", "red wine", "red sea", "black tea"]
+RANKING = [1, 2, 0, 3]
+TIMEOUT = 1.5
+GRACE = 1.0
+MEGABYTE = 1 << 20
+
+every_fault = pytest.mark.parametrize("fault", FAULTS, ids=str)
+
+
+def scorer_of(url: str, **options: object) -> RemoteScorer:
+    """The dialect is named and no canary is sent, so that the fault meets the question."""
+    settings: dict[str, object] = {"dialect": "qwen-rerank", "canary": False, "timeout": TIMEOUT}
+    return RemoteScorer(url, **{**settings, **options})  # type: ignore[arg-type]
+
+
+def outcome(scorer: RemoteScorer) -> Scores | ScorerError:
+    try:
+        return scorer.score(QUERY, DOCUMENTS)
+    except ScorerError as error:
+        return error
+
+
+@every_fault
+def test_one_typed_error_or_all_scores_in_time_and_memory(fault: Fault) -> None:
+    with fault.serve() as url:
+        tracemalloc.start()
+        start = time.monotonic()
+        got = outcome(scorer_of(url))
+        elapsed = time.monotonic() - start
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert elapsed < TIMEOUT + GRACE
+    assert peak < 2 * REPLY_BYTES + 6 * MEGABYTE
+    if fault.error is None:
+        assert got == [0, 1, 0.5, 0]
+    else:
+        assert type(got) is fault.error
+        assert url in str(got)
+        assert getattr(got, "status", None) == fault.status
+
+
+@every_fault
+def test_found_out_by_itself_and_with_a_canary(fault: Fault) -> None:
+    with fault.serve() as url:
+        scorer = scorer_of(url, dialect="auto", canary=True)
+        start = time.monotonic()
+        if fault.error is None:
+            assert scorer.score(QUERY, DOCUMENTS) == [0, 1, 0.5, 0]
+        else:
+            with pytest.raises(fault.error):
+                scorer.score(QUERY, DOCUMENTS)
+        assert time.monotonic() - start < TIMEOUT + GRACE
+
+
+@every_fault
+def test_the_reranker_raises_or_keeps_the_order(fault: Fault) -> None:
+    with fault.serve() as url:
+        reranker = Reranker(scorer_of(url), on_error="original_order")
+        results = reranker.rerank(QUERY, DOCUMENTS)
+        if fault.error is None:
+            assert [result.index for result in results] == RANKING
+        else:
+            [reason] = {result.not_reranked for result in results}
+            assert reason is not None
+            assert results == [RerankResult(i, None, not_reranked=reason) for i in range(4)]
+            assert reranker.calls_not_reranked == 1
+            with pytest.raises(fault.error):
+                Reranker(scorer_of(url), on_error="raise").rerank(QUERY, DOCUMENTS)
+
+
+@every_fault
+def test_another_model_scores_the_whole_list_instead(fault: Fault) -> None:
+    with fault.serve() as url:
+        scorer = FallbackScorer(scorer_of(url), FakeScorer(lambda query, text: len(text) / 10))
+        scores = scorer.score(QUERY, DOCUMENTS)
+    if fault.error is None:
+        assert scores == [0, 1, 0.5, 0]
+        assert scores.fallback is None
+    else:
+        assert scores == [0.8, 0.8, 0.7, 0.9]
+        assert str(scores.fallback).startswith(fault.error.__name__)
+        assert scorer.fallen_back == 1
+
+
+def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: time.sleep(20))
+    start = time.monotonic()
+    with pytest.raises(ScorerUnavailableError, match="in time"):
+        scorer_of("http://slow.invalid").score(QUERY, DOCUMENTS)
+    assert time.monotonic() - start < TIMEOUT + GRACE

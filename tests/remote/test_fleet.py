@@ -1,0 +1,260 @@
+"""Retries, failover, breakers and batches: one loop, one deadline, no lost call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from qwen_rerank import RemoteRejectedError, RemoteScorer, ScorerUnavailableError
+from qwen_rerank.remote import breaker, retry
+from qwen_rerank.remote.breaker import CircuitBreaker
+from qwen_rerank.remote.retry import RetryBudget, jittered_wait, seconds_to_wait
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, Server, own, own_answer, running, tei
+
+QUERY = "red wine"
+
+
+@pytest.fixture
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(breaker, "REST_SECONDS", 0.5)
+    return
+
+
+def failing(status: int = 503, *, times: int | None = None) -> Any:
+    """Refuses that many times, or always; then answers."""
+    left = iter(range(times)) if times is not None else None
+
+    def answer(asked: Asked) -> Reply:
+        if left is None or next(left, None) is not None:
+            return status, {"error": "busy"}
+        return own_answer(asked)
+
+    return answer
+
+
+def scorer_of(*urls: str, **options: Any) -> RemoteScorer:
+    return RemoteScorer(urls, "m", **{"dialect": "qwen-rerank", "canary": False, **options})
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_there_are_as_many_retries_as_set(retries: int) -> None:
+    with running(failing()) as server:
+        with pytest.raises(ScorerUnavailableError, match="answered 503"):
+            scorer_of(server.url, max_retries=retries).score(QUERY, ["d"])
+        assert len(server.asked) == 1 + retries
+
+
+def test_a_refusal_is_not_repeated() -> None:
+    with running(failing(401)) as server:
+        with pytest.raises(RemoteRejectedError, match="answered 401"):
+            scorer_of(server.url).score(QUERY, ["d"])
+        assert len(server.asked) == 1
+
+
+def test_repeats_are_a_share_of_the_calls() -> None:
+    """A server in trouble gets no multiple of its load."""
+    budget = RetryBudget()
+    for _ in range(1000):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(1000)) == retry.MOST_SAVED
+    with running(failing()) as server:
+        scorer = scorer_of(server.url)
+        for _ in range(4):
+            with pytest.raises(ScorerUnavailableError):
+                scorer.score(QUERY, ["d"])
+        assert len(server.asked) <= 4 + retry.SAVED_AT_START + 1
+
+
+def test_waits_are_drawn_from_a_widening_range() -> None:
+    for repeats, most in ((0, 0.2), (3, 1.6), (10, 8.0)):
+        waits = [jittered_wait(repeats) for _ in range(500)]
+        assert 0 <= min(waits) < 0.2 * most
+        assert 0.8 * most < max(waits) <= most
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        (" 0 ", 0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("1.5", None),
+        ("nan", None),
+        ("٣", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("9" * 400, float("inf")),
+    ],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert seconds_to_wait(header) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    far = seconds_to_wait("Fri, 01 Jan 2099 00:00:00 GMT")
+    assert far is not None
+    assert far > 1e9
+
+
+def test_a_wait_that_does_not_fit_is_not_begun() -> None:
+    def answer(asked: Asked) -> Reply:
+        return 503, {}
+
+    with running(answer) as server:
+        scorer = scorer_of(server.url, timeout=5, max_retries=50)
+        start = time.monotonic()
+        with pytest.raises(ScorerUnavailableError):
+            scorer.score(QUERY, ["d"])
+        assert time.monotonic() - start < 5.5
+
+
+def test_another_server_takes_over_at_once_and_in_the_same_call() -> None:
+    with running(failing(500)) as broken, own() as well:
+        scorer = scorer_of(broken.url, well.url)
+        for _ in range(20):
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+        assert len(broken.asked) == breaker.FAILURES, "then it is left alone"
+        assert len(well.asked) == 20
+
+
+def test_a_server_that_hangs_leaves_time_for_another() -> None:
+    with running(own_answer, seconds=10) as hanging, own() as well:
+        scorer = scorer_of(hanging.url, well.url, timeout=2)
+        for _ in range(4):
+            start = time.monotonic()
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+            assert time.monotonic() - start < 3
+        assert hanging.asked
+
+
+def test_the_least_busy_server_is_asked() -> None:
+    with running(own_answer, seconds=0.3) as slow, own(seconds=0.03) as fast:
+        scorer = scorer_of(slow.url, fast.url)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: scorer.score(QUERY, ["red"]), range(60)))
+        assert len(fast.asked) > 2 * len(slow.asked) > 0
+
+
+def test_a_resting_server_is_not_asked_and_its_recovery_is_noticed(short_rests: None) -> None:
+    with running(failing(times=breaker.FAILURES)) as server:
+        scorer = scorer_of(server.url, max_retries=0)
+        for _ in range(breaker.FAILURES):
+            with pytest.raises(ScorerUnavailableError, match="answered 503"):
+                scorer.score(QUERY, ["d"])
+        with pytest.raises(ScorerUnavailableError, match="not asked, the next try is in"):
+            scorer.score(QUERY, ["d"])
+        assert len(server.asked) == breaker.FAILURES
+        time.sleep(0.6)
+        assert scorer.score(QUERY, ["red"]) == [0.5]
+
+
+def test_a_breaker_lets_one_probe_through(short_rests: None) -> None:
+    one = CircuitBreaker()
+    opened = [one.failed() for _ in range(breaker.FAILURES)]
+    assert opened == [False] * (breaker.FAILURES - 1) + [True]
+    assert not one.admit()
+    time.sleep(0.55)
+    assert [one.admit() for _ in range(3)] == [True, False, False]
+    one.failed()
+    assert not one.admit()
+    time.sleep(0.55)
+    assert one.admit()
+    one.abandoned()
+    assert one.admit()
+    assert one.succeeded()
+    assert all(one.admit() for _ in range(3))
+
+
+def test_one_of_three_killed_and_revived_under_load(short_rests: None) -> None:
+    """No call fails, and the revived server gets its share again."""
+    stop = threading.Event()
+    failures: list[Exception] = []
+
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(own(seconds=0.01)) for _ in range(2))
+        third_life = ExitStack()
+        third = third_life.enter_context(own(seconds=0.01))
+        scorer = RemoteScorer([first.url, second.url, third.url], "m")
+
+        def load(number: int) -> None:
+            while not stop.is_set():
+                try:
+                    assert scorer.score(QUERY, ["red", f"wine {number}"]) == [0.5, 0.5]
+                except Exception as error:
+                    failures.append(error)
+
+        with ThreadPoolExecutor(12) as pool:
+            for number in range(12):
+                pool.submit(load, number)
+            time.sleep(0.7)
+            before = len(third.asked)
+            third_life.close()
+            time.sleep(1.2)
+            port = int(third.url.rpartition(":")[2])
+            again = stack.enter_context(own(seconds=0.01, port=port))
+            time.sleep(1.5)
+            marks = [len(server.asked) for server in (first, second, again)]
+            time.sleep(1.0)
+            shares = [
+                len(server.asked) - mark
+                for server, mark in zip((first, second, again), marks, strict=True)
+            ]
+            stop.set()
+    assert failures == []
+    assert before > 0
+    assert min(shares) > 0.15 * sum(shares), shares
+
+
+def test_batches_keep_to_the_servers_limit() -> None:
+    documents = [f"red {number}" for number in range(100)]
+    with tei() as server:
+        scores = scorer_of(server.url, dialect="tei").score(QUERY, documents)
+        assert scores == [0.5] * 100
+        assert [len(asked.documents) for asked in server.asked] == [32, 32, 32, 4]
+
+
+def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
+    """413 for bytes, 422 for counts: each document is scored once and keeps its place."""
+
+    def answer(asked: Asked) -> Reply:
+        if len(asked.documents) > 7:
+            return 422, {"error": "batch size 8 > maximum allowed batch size 7"}
+        if sum(map(len, asked.documents)) > 50:
+            return 413, "length limit exceeded"
+        return own_answer(asked)
+
+    documents = [f"red {'wine ' * (number % 2)}{number}" for number in range(41)]
+    with running(answer) as server:
+        scores = scorer_of(server.url).score(QUERY, documents)
+        assert scores == [0.5 + 0.5 * (number % 2) for number in range(41)]
+        answered = [
+            text for asked in server.asked if answer(asked)[0] == 200 for text in asked.documents
+        ]
+        assert Counter(answered) == Counter(documents)
+
+
+def test_a_single_document_that_is_too_large_is_an_error() -> None:
+    with running(failing(413)) as server:
+        with pytest.raises(RemoteRejectedError, match="single document is too large") as caught:
+            scorer_of(server.url).score(QUERY, ["a", "b", "c"])
+        assert caught.value.status == 413
+
+
+def test_servers_found_out_separately() -> None:
+    """A fleet may speak several dialects."""
+    with own() as one, tei() as other:
+        scorer = RemoteScorer([one.url, other.url], "m")
+        for _ in range(6):
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+        seen: list[Server] = [one, other]
+        assert all(len(server.asked) >= 4 for server in seen)
