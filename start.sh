@@ -46,10 +46,10 @@ install() {
 
 # whether the caller has said what is to score
 is_chosen() {
-    [[ -n ${QWEN_RERANK_MODEL:-}${QWEN_RERANK_BASE_URL:-} ]] && return
+    [[ -n ${QWEN_RERANK_MODEL:-} ]] && return
     local option
     for option; do
-        case $option in --model | --model=* | --base-url | --base-url=* | -h | --help) return ;; esac
+        case $option in --model | --model=* | -h | --help) return ;; esac
     done
     return 1
 }

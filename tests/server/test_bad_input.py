@@ -152,10 +152,19 @@ def test_foreign_hosts(fake: Running) -> None:
 
 def test_a_key() -> None:
     with serving(scorer=FakeScorer(), server_api_key="correct horse") as guarded:
-        wrong = ["", "Bearer", "Bearer wrong", "Basic correct horse", "Bearer correct horse2", "Bearer \xff"]
+        wrong = [
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Basic correct horse",
+            "Bearer correct horse2",
+            "Bearer \xff",
+        ]
         for header in wrong:
             for path in ("/rerank", "/v1/rerank", "/v2/rerank", "/v1/models"):
-                reply = guarded.post(GOOD, path, headers={"Authorization": header.encode("latin-1")})
+                reply = guarded.post(
+                    GOOD, path, headers={"Authorization": header.encode("latin-1")}
+                )
                 said(reply, 401)
                 assert reply.headers["WWW-Authenticate"] == "Bearer"
                 assert "correct" not in reply.text

@@ -16,7 +16,7 @@ from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
 from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import Scorer, Scores
-from tests.server.running import PATIENCE, ManyFake
+from tests.server.running import PATIENCE, ManyFake, wait_until
 
 
 class Queue:
@@ -26,9 +26,7 @@ class Queue:
         self.metrics = Metrics()
         self.batcher = Batcher(scorer, thread, 100, self.metrics)
 
-    def ask(
-        self, query: str, count: int = 1, seconds: float = PATIENCE
-    ) -> asyncio.Task[Scores]:
+    def ask(self, query: str, count: int = 1, seconds: float = PATIENCE) -> asyncio.Task[Scores]:
         documents = [f"{query} {number}" for number in range(count)]
         return asyncio.create_task(self.batcher.score(Question(query, documents), seconds))
 
@@ -52,8 +50,7 @@ async def behind_a_call(queue: Queue, fake: ManyFake) -> asyncio.Task[Scores]:
     """The model is at work on one document, and stays so while the gate is closed."""
     fake.gate.clear()
     first = queue.ask("first")
-    while not fake.calls:
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(wait_until, lambda: bool(fake.calls))
     return first
 
 
@@ -75,7 +72,9 @@ async def test_one_request_alone_does_not_wait(queue: Queue, fake: ManyFake) -> 
 
 async def test_answers_go_to_those_who_asked(queue: Queue, fake: ManyFake) -> None:
     first = await behind_a_call(queue, fake)
-    wanted = {f"q{n}": [f"q{n}" if place % 2 else "other" for place in range(n)] for n in range(1, 30)}
+    wanted = {
+        f"q{n}": [f"q{n}" if place % 2 else "other" for place in range(n)] for n in range(1, 30)
+    }
     tasks = {
         query: asyncio.create_task(queue.batcher.score(Question(query, documents), PATIENCE))
         for query, documents in list(wanted.items())[:12]
@@ -164,7 +163,7 @@ async def test_a_failing_scorer_fails_all_of_a_call_once(queue: Queue, fake: Man
 async def test_a_plain_scorer_and_a_wrong_number_of_scores() -> None:
     class Short(FakeScorer):
         def score(self, query, documents, *, instruction=None):  # type: ignore[no-untyped-def]
-            return super().score(query, documents, instruction=instruction)[: 1]
+            return super().score(query, documents, instruction=instruction)[:1]
 
     with ThreadPoolExecutor(1) as thread:
         queue = Queue(Short(), thread)

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.server.examples import ZH_DOCUMENTS, ZH_QUERY
 from qwen_rerank.server.page import SCRIPT, command, current
+from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.files import FileError, read_documents
 from qwen_rerank.server.page.outcome import START, Outcome, arrow, start_of
 from qwen_rerank.server.page.picture import MOST, draw
@@ -187,8 +188,10 @@ def test_the_picture_shows_the_best(count: int) -> None:
 def test_the_command_survives_any_text() -> None:
     import shlex
 
-    query = "it's \"$HOME\" `ls` \\ \n"
-    line = command.curl("http://h:1", query, ["d'"], 2, "", key=True).replace("\\\n", " ")
+    query = 'it\'s "$HOME" `ls` \\ \n'
+    line = command.curl(
+        "http://h:1", query, ["d'"], Choice(2, None, may_ask=True), key=True
+    ).replace("\\\n", " ")
     words = shlex.split(line)
     assert words[:2] == ["curl", "http://h:1/rerank"]
     assert json.loads(words[-1]) == {"query": query, "documents": ["d'"], "top_n": 2}

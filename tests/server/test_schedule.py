@@ -65,7 +65,7 @@ def test_every_document_is_taken_once_or_dropped(
 ) -> None:
     schedule = Schedule()
     jobs = [job(str(i), count, length) for i, (count, length) in enumerate(sizes)]
-    taken = {one: 0 for one in jobs}
+    taken = dict.fromkeys(jobs, 0)
     for one in jobs:
         schedule.add(one)
         if data.draw(st.booleans()):

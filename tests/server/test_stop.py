@@ -66,7 +66,9 @@ def ask_until_refused(url: str, number: int, answered: list[int], lost: list[str
     while True:
         try:
             reply = requests.post(
-                url + "/rerank", json={"query": "document", "documents": documents}, timeout=PATIENCE
+                url + "/rerank",
+                json={"query": "document", "documents": documents},
+                timeout=PATIENCE,
             )
         except requests.ConnectionError as error:
             if "refused" not in str(error):

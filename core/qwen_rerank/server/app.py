@@ -111,7 +111,7 @@ def _wrong_method(allowed: str) -> Callable[[Request], JSONResponse]:
     return refusal
 
 
-def _unknown(request: Request) -> JSONResponse:
+def _unknown(_: Request) -> JSONResponse:
     return refuse(404, "there is no such path; /openapi.json describes those that there are")
 
 

@@ -38,12 +38,12 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _http(request: Request, failure: Exception) -> JSONResponse:
+async def _http(_: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, HTTPException)  # noqa: S101 - what it is registered for
     return refuse(failure.status_code, str(failure.detail), failure.headers)
 
 
-async def _validation(request: Request, failure: Exception) -> JSONResponse:
+async def _validation(_: Request, failure: Exception) -> JSONResponse:
     """Names the fields; never repeats what stood in them."""
     assert isinstance(failure, RequestValidationError | ValidationError)  # noqa: S101
     return refuse(422, "; ".join(dict.fromkeys(_sentence(one) for one in failure.errors()[:3])))
@@ -55,7 +55,7 @@ def _sentence(one: Mapping[str, object]) -> str:
     return f"{name.lstrip('.') or 'body'}: {str(one['msg']).lower()}"
 
 
-async def _ours(request: Request, failure: Exception) -> JSONResponse:
+async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, OverloadedError):
         return refuse(503, str(failure), {"Retry-After": str(failure.retry_after)})
     if isinstance(failure, RefusedError):
@@ -69,7 +69,7 @@ async def _ours(request: Request, failure: Exception) -> JSONResponse:
     return refuse(502 if broken else 500, "the model could not score, see the server's log")
 
 
-async def _unexpected(request: Request, failure: Exception) -> JSONResponse:
+async def _unexpected(_: Request, failure: Exception) -> JSONResponse:
     """The frames go to the log, the message to nobody: it may hold a user's text."""
     frames = traceback.extract_tb(failure.__traceback__)[-4:]
     where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))

@@ -18,6 +18,7 @@ class HostGuard:
         self._check = TrustedHostMiddleware(self._mark, list(hosts), www_redirect=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -30,7 +31,7 @@ class HostGuard:
         message = "this server goes by another name; allow this one with --allowed-hosts"
         await refuse(400, message)(scope, receive, send)
 
-    async def _mark(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _mark(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         scope["qwen_rerank.trusted"].append(True)
 
 

@@ -29,6 +29,7 @@ class KeyGuard:
         self._app, self._key = app, key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
         if scope["type"] == "http" and _is_guarded(scope["path"]):
             kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
             if kind.lower() != "bearer" or not is_key(given.strip(), self._key):

@@ -79,8 +79,7 @@ async def _serve(server: DrainingServer, service: Service, at: socket.socket, sa
 async def _greet(server: DrainingServer, service: Service, at: socket.socket, say: Say) -> None:
     """Say where to go, once the model is there; end the server if it never will be."""
     say(f"Loading {service.settings.model} ...")
-    while service.state == "loading":
-        await asyncio.sleep(0.05)
+    await service.loaded.wait()
     if service.state == "failed":
         server.should_exit = True
         return

@@ -53,11 +53,11 @@ class Schedule:
         """Let a job wait for its turns."""
         self._oldest.append(job)
         self._round.appendleft(job)  # its first turn comes next: it has had none
-        self._count(job, len(job.costs), sum(job.costs))
+        self._count(len(job.costs), sum(job.costs))
 
     def drop(self, job: Job) -> None:
         """Forget what a job still waits for."""
-        self._count(job, -job.waiting, -sum(job.costs[job.taken :]))
+        self._count(-job.waiting, -sum(job.costs[job.taken :]))
         job.taken = len(job.costs)
 
     def jobs(self) -> list[Job]:
@@ -93,9 +93,9 @@ class Schedule:
         while job.waiting and (not spent or spent + job.costs[job.taken] <= TURN):
             spent += job.costs[job.taken]
             job.taken += 1
-        self._count(job, first - job.taken, -spent)
+        self._count(first - job.taken, -spent)
         return spent
 
-    def _count(self, job: Job, documents: int, cost: int) -> None:
+    def _count(self, documents: int, cost: int) -> None:
         self.documents += documents
         self.cost += cost

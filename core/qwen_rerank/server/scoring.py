@@ -66,9 +66,7 @@ def _whole(outcome: Outcome, question: Question) -> Outcome:
 
 def _alone(scorer: Scorer, question: Question) -> Outcome:
     try:
-        scores = scorer.score(
-            question.query, question.documents, instruction=question.instruction
-        )
+        scores = scorer.score(question.query, question.documents, instruction=question.instruction)
     except Exception as error:  # handed to the one who asked
         return error
     return scores if isinstance(scores, Scores) else Scores(scores)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
-from qwen_rerank.errors import QwenRerankError
+from qwen_rerank.errors import ConfigError, QwenRerankError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.loading import load_scorer
 from qwen_rerank.reranker import Reranker
@@ -37,11 +37,17 @@ class Service:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
+        if settings.base_url is not None:  # inherited from its clients, it would ask itself
+            raise ConfigError(
+                "a server scores in its own process: unset base_url (QWEN_RERANK_BASE_URL)"
+            )
         self.settings = settings
         self.metrics = Metrics()
         self.state: State = "loading"
         self.failure: Exception | None = None
         """Why the model did not load."""
+        self.loaded = asyncio.Event()
+        """Set when the state is no longer "loading"."""
         scorer = load_scorer(settings)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-model")
         queue = max(settings.max_queue, settings.max_documents)
@@ -53,9 +59,7 @@ class Service:
         self.loop = asyncio.get_running_loop()
         self._serving = self.loop.create_task(self._batcher.run())
         try:
-            [first] = await self.loop.run_in_executor(
-                self._thread, self._batcher.ask, [_WARM_UP]
-            )
+            [first] = await self.loop.run_in_executor(self._thread, self._batcher.ask, [_WARM_UP])
             if isinstance(first, Exception):
                 raise first
             await self._batcher.score(_WARM_UP, self.settings.deadline)  # tells the pace

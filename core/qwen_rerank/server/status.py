@@ -12,6 +12,7 @@ from qwen_rerank.server.routes import Here
 
 router = APIRouter(tags=["status"])
 
+
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health(service: Here) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Watch:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
         path = scope.get("path", "")
         api = path in WATCHED or path.startswith(("/v1/", "/v2/", "/rerank/"))
         if scope["type"] != "http" or not api:

@@ -7,23 +7,20 @@ import time
 from collections.abc import Sequence
 
 from qwen_rerank.errors import InvalidInputError, QwenRerankError
+from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import Outcome
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
 from qwen_rerank.server.service import Service
 
 
-def ask(
-    service: Service, query: str, documents: Sequence[str], top_n: int, instruction: str
-) -> Outcome:
+def ask(service: Service, query: str, documents: Sequence[str], choice: Choice) -> Outcome:
     """Rank; the page's requests wait in the same queue as everyone's.
 
     Raises:
         QwenRerankError: As `Service.rerank` raises.
     """
     start = time.perf_counter()
-    work = service.rerank(
-        query, documents, top_n=top_n or None, instruction=instruction.strip() or None
-    )
+    work = service.rerank(query, documents, top_n=choice.top_n, instruction=choice.instruction)
     coming = asyncio.run_coroutine_threadsafe(work, service.loop)
     try:
         results = coming.result()

@@ -6,16 +6,17 @@ import json
 import shlex
 from collections.abc import Sequence
 
+from qwen_rerank.server.page.choice import Choice
+
 MOST = 5
 """Documents in the command; more would hide how short it is."""
 
 
-def curl(address: str, query: str, documents: Sequence[str], top_n: int, instruction: str,
-         *, key: bool) -> str:  # fmt: skip
+def curl(address: str, query: str, documents: Sequence[str], choice: Choice, *, key: bool) -> str:
     """A command for a shell, whatever characters the texts hold."""
     body: dict[str, object] = {"query": query, "documents": list(documents[:MOST])}
-    body |= {"top_n": top_n} if top_n else {}
-    body |= {"instruction": instruction} if instruction.strip() else {}
+    body |= {"top_n": choice.top_n} if choice.top_n else {}
+    body |= {"instruction": choice.instruction} if choice.instruction else {}
     sent = shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))
     guard = "  -H 'Authorization: Bearer <key>' \\\n" if key else ""
     return (

@@ -11,6 +11,7 @@ from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY, ZH_DOCUMENTS, ZH
 from qwen_rerank.server.key import is_key
 from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
+from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.files import FileError, lines_of, read_documents
 from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
 from qwen_rerank.server.page.picture import MOST, draw
@@ -27,22 +28,22 @@ def page(service: Service) -> None:
     """Everything, top to bottom."""
     st.set_page_config("qwen-rerank", "🔎", layout="centered")
     st.html(STYLE)
-    words, top_n, instruction, allowed = side_panel(service)
+    words, choice = side_panel(service)
     st.title(words("title"), anchor=False)
     st.caption(words("lead"))
     trying, calling = st.tabs([words("tab_page"), words("tab_api")])
     with trying:
         query, documents = entry(words)
         if st.button(words("button"), type="primary", key="rerank", width="stretch"):
-            rank(service, words, query, documents, top_n, instruction, allowed=allowed)
+            rank(service, words, query, documents, choice)
         if "outcome" in st.session_state:
             result(words, st.session_state.outcome)
     with calling:
-        api(service, words, query, documents, top_n, instruction)
+        api(service, words, query, documents, choice)
 
 
-def side_panel(service: Service) -> tuple[Words, int, str, bool]:
-    """Language and settings; returns them, and whether the visitor may ask."""
+def side_panel(service: Service) -> tuple[Words, Choice]:
+    """Language and settings."""
     with st.sidebar:
         first = LANGUAGES.index(language_of(st.context.locale))
         chosen = st.radio(
@@ -54,12 +55,12 @@ def side_panel(service: Service) -> tuple[Words, int, str, bool]:
         instruction = st.text_area(
             words("instruction"), key="instruction", help=words("instruction_help"), max_chars=2000
         )
-        allowed = has_key(service, words)
+        may_ask = has_key(service, words)
         st.caption(words("model"))
         st.text(service.settings.model)
         if service.settings.model == "builtin":
             st.caption(words("builtin"))
-    return words, int(top_n), instruction, allowed
+    return words, Choice(int(top_n) or None, instruction.strip() or None, may_ask)
 
 
 def has_key(service: Service, words: Words) -> bool:
@@ -108,14 +109,11 @@ def uploaded(words: Words, name: str, data: bytes) -> list[str]:
     return documents
 
 
-def rank(
-    service: Service, words: Words, query: str, documents: list[str], top_n: int, instruction: str,
-    *, allowed: bool,
-) -> None:  # fmt: skip
+def rank(service: Service, words: Words, query: str, documents: list[str], choice: Choice) -> None:
     """Ask, and keep the outcome for the runs to come."""
     st.session_state.pop("outcome", None)
     missing = (
-        (not allowed, "need_key"), (not query.strip(), "no_query"), (not documents, "no_documents")
+        (not choice.may_ask, "need_key"), (not query.strip(), "no_query"), (not documents, "no_documents")
     )  # fmt: skip
     for is_missing, name in missing:
         if is_missing:
@@ -123,7 +121,7 @@ def rank(
             return
     try:
         with st.spinner(words("busy")):
-            st.session_state.outcome = ask(service, query, documents, top_n, instruction)
+            st.session_state.outcome = ask(service, query, documents, choice)
     except QwenRerankError as error:
         st.error(words(reason(error, service)))
 
@@ -194,15 +192,13 @@ def full_texts(words: Words, outcome: Outcome) -> None:
                 st.caption(words("truncated"))
 
 
-def api(
-    service: Service, words: Words, query: str, documents: list[str], top_n: int, instruction: str
-) -> None:
+def api(service: Service, words: Words, query: str, documents: list[str], choice: Choice) -> None:
     """What to type to get the same by REST."""
     address = (st.context.url or "http://localhost:8080").rstrip("/")
     key = service.settings.server_api_key is not None
     asked = documents or EN_DOCUMENTS
     st.write(words("api_lead"))
-    shell = command.curl(address, query or EN_QUERY, asked, top_n, instruction, key=key)
+    shell = command.curl(address, query or EN_QUERY, asked, choice, key=key)
     st.code(shell, language="bash", wrap_lines=True)
     if len(asked) > command.MOST:
         st.caption(words("api_cut", count=command.MOST))

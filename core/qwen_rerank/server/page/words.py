@@ -49,8 +49,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "failed": ("打分失败，详情见服务日志。", "Scoring failed; the server's log says why."),
     "overloaded": ("服务繁忙，请稍后再试。", "The server is busy, please try again soon."),
     "late": ("未能及时完成，请减少文档。", "This took too long; try fewer documents."),
-    "too_large": ("内容超过了服务的上限，请减少或缩短文档。",
-                  "This is more than the server takes; send fewer or shorter documents."),
+    "too_large": (
+        "内容超过了服务的上限，请减少或缩短文档。",
+        "This is more than the server takes; send fewer or shorter documents.",
+    ),
     "settings": ("设置", "Settings"),
     "top_n": ("返回前几条（0 表示全部）", "How many results (0 means all)"),
     "instruction": ("指令", "Instruction"),
@@ -84,16 +86,24 @@ _WORDS: dict[str, tuple[str, str]] = {
     "change": ("变化", "Moved"),
     "start": ("前 50 个字符", "First 50 characters"),
     "full": ("全文", "Full texts"),
-    "full_label": ("第 {rank} 名 · 原序号 {index} · 得分 {score:.4f}",
-                   "Rank {rank} · index {index} · score {score:.4f}"),
-    "full_cut": ("仅展开前 {count} 条，其余见下载文件",
-                 "The best {count} only; the downloads hold all"),
-    "truncated": ("文档过长，末尾未参与打分。",
-                  "This document was too long: the model did not see its end."),
+    "full_label": (
+        "第 {rank} 名 · 原序号 {index} · 得分 {score:.4f}",
+        "Rank {rank} · index {index} · score {score:.4f}",
+    ),
+    "full_cut": (
+        "仅展开前 {count} 条，其余见下载文件",
+        "The best {count} only; the downloads hold all",
+    ),
+    "truncated": (
+        "文档过长，末尾未参与打分。",
+        "This document was too long: the model did not see its end.",
+    ),
     "csv": ("下载 CSV", "Download CSV"),
     "json": ("下载 JSON", "Download JSON"),
-    "api_lead": ("同一个端口也提供 REST API。下面的命令可直接运行：",
-                 "The same port serves a REST API. This command is ready to run:"),
+    "api_lead": (
+        "同一个端口也提供 REST API。下面的命令可直接运行：",
+        "The same port serves a REST API. This command is ready to run:",
+    ),
     "api_compatible": (
         "Cohere、Jina、vLLM、TEI 等服务的客户端也可以直接连接：",
         "Clients of Cohere, Jina, vLLM, TEI and others can connect as they are:",
@@ -103,7 +113,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "`/openapi.json` describes the API; see `/health` and `/ready` for the state and "
         "`/metrics` for Prometheus.",
     ),
-    "api_cut": ("示例只含前 {count} 条文档。", "The command holds the first {count} documents only."),
+    "api_cut": (
+        "示例只含前 {count} 条文档。",
+        "The command holds the first {count} documents only.",
+    ),
 }
 
 
