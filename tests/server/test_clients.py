@@ -7,6 +7,7 @@ from pathlib import Path
 import cohere
 import pytest
 from langchain_cohere import CohereRerank
+from pydantic import SecretStr
 
 from qwen_rerank import LocalScorer, load
 from tests.server.running import Running
@@ -24,6 +25,7 @@ def test_cohere_v1(server: Running, truth: dict[int, float]) -> None:
     client = cohere.Client(api_key="any", base_url=server.url)
     reply = client.rerank(model="m", query=QUERY, documents=DOCUMENTS, return_documents=True)
     assert {r.index: r.relevance_score for r in reply.results} == pytest.approx(truth, abs=1e-6)
+    assert reply.results[0].document is not None
     assert reply.results[0].document.text == DOCUMENTS[reply.results[0].index]
 
 
@@ -44,7 +46,9 @@ def test_cohere_reads_our_errors(server: Running) -> None:
 
 
 def test_langchain_cohere(server: Running, truth: dict[int, float]) -> None:
-    reranker = CohereRerank(base_url=server.url, cohere_api_key="any", model="m", top_n=3)
+    reranker = CohereRerank(
+        base_url=server.url, cohere_api_key=SecretStr("any"), model="m", top_n=3
+    )
     found = reranker.rerank(DOCUMENTS, QUERY)
     assert {r["index"]: r["relevance_score"] for r in found} == pytest.approx(truth, abs=1e-6)
 

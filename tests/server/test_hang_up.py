@@ -7,6 +7,8 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from qwen_rerank.server.settings import ServerSettings
 from tests.server.running import ManyFake, serving, wait_until
 
@@ -72,5 +74,5 @@ def test_a_deadline_is_504() -> None:
 
 
 def test_the_key_appears_nowhere() -> None:
-    settings = ServerSettings(scorer=ManyFake(), server_api_key="horse")
+    settings = ServerSettings(scorer=ManyFake(), server_api_key=SecretStr("horse"))
     assert "horse" not in f"{settings!r} {settings} {settings.model_dump()}"

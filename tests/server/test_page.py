@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.server.examples import ZH_DOCUMENTS, ZH_QUERY
@@ -125,7 +126,7 @@ def test_errors_are_sentences(service: Service, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_where_the_api_has_a_key_the_page_has_one() -> None:
-    guarded = Service(ServerSettings(scorer=FakeScorer(), server_api_key="horse"))
+    guarded = Service(ServerSettings(scorer=FakeScorer(), server_api_key=SecretStr("horse")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(current, "service", guarded)
         at = ranked("a", ["b"])

@@ -14,32 +14,35 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        to = {"registry": self.registry}
+        here = self.registry
         self.requests = Counter(
-            "rerank_requests", "Requests by route and HTTP code", ["route", "code"], **to
+            "rerank_requests", "Requests by route and HTTP code", ["route", "code"], registry=here
         )
         self.duration = Histogram(
             "rerank_request_duration_seconds",
             "From the request's arrival to its answer",
             ["route"],
             buckets=SECONDS,
-            **to,
+            registry=here,
         )
-        self.queue_items = Gauge("rerank_queue_items", "Documents that wait", **to)
+        self.queue_items = Gauge("rerank_queue_items", "Documents that wait", registry=here)
         self.queue_wait = Histogram(
             "rerank_queue_wait_seconds",
             "From a request's arrival to its first document's turn",
             buckets=SECONDS,
-            **to,
+            registry=here,
         )
         self.inference = Histogram(
-            "rerank_inference_seconds", "One call of the model", buckets=SECONDS, **to
+            "rerank_inference_seconds", "One call of the model", buckets=SECONDS, registry=here
         )
         self.batch_pairs = Histogram(
-            "rerank_batch_pairs", "Documents in one call of the model", buckets=PAIRS, **to
+            "rerank_batch_pairs", "Documents in one call of the model", buckets=PAIRS, registry=here
         )
         self.batch_cost = Histogram(
-            "rerank_batch_cost", "Bytes of text in one call, prompts included", buckets=BYTES, **to
+            "rerank_batch_cost",
+            "Bytes of text in one call, prompts included",
+            buckets=BYTES,
+            registry=here,
         )
 
     def text(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -17,6 +18,7 @@ from qwen_rerank.server.job import Question
 from qwen_rerank.server.known import KnownScorer
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.metrics import Metrics
+from qwen_rerank.server.pace import Pace
 from qwen_rerank.server.refusals import OverloadedError
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.types import RerankResult
@@ -59,15 +61,18 @@ class Service:
         self.loop = asyncio.get_running_loop()
         self._serving = self.loop.create_task(self._batcher.run())
         try:
-            [first] = await self.loop.run_in_executor(self._thread, self._batcher.ask, [_WARM_UP])
-            if isinstance(first, Exception):
-                raise first
-            await self._batcher.score(_WARM_UP, self.settings.deadline)  # tells the pace
-        except Exception as error:  # whatever it is, it goes to the one who waits for "ready"
-            self.state, self.failure = "failed", error
-            return
+            await self._warm_up()
+        except Exception as error:  # whatever it is, it goes to the one who waits
+            self.failure = error
         if self.state == "loading":
-            self.state = "ready"
+            self.state = "failed" if self.failure else "ready"
+        self.loaded.set()
+
+    async def _warm_up(self) -> None:
+        """The first call loads the model; the second one tells its pace."""
+        await self._batcher.score(_WARM_UP, math.inf)
+        self._batcher.pace = Pace()
+        await self._batcher.score(_WARM_UP, self.settings.deadline)
 
     def drain(self) -> None:
         """Refuse what comes from now on, and give what is here some time to finish."""

@@ -19,13 +19,13 @@ BEFORE, AFTER, EDGES = 0.0, 1.0, [-0.08, 1.85]
 """Where the two orders stand; the room to the right of the new one is for the texts."""
 
 
-def draw(outcome: Outcome, words: Words) -> alt.LayerChart:
+def draw(outcome: Outcome, words: Words) -> Any:
     """A line for each of the best documents, from its old place to its new one.
 
     Texts are drawn as glyphs: nothing in them can act as markup.
     """
     rows = outcome.rows()[:MOST]
-    points = alt.Chart(alt.Data(values=_ends(rows, words)))
+    points = alt.Chart(alt.InlineData(_ends(rows, words)))
     base = points.encode(x=_sides(words), y=_places(), color=_kinds(words), detail="index:N")
     layers = [base.mark_line(strokeWidth=2.5), base.mark_circle(size=280, opacity=1)]
     layers += [_numbers(base), _texts(base)]
@@ -71,13 +71,13 @@ def _kinds(words: Words) -> alt.Color:
     return alt.Color("kind:N", legend=legend).scale(domain=kinds, range=COLOURS)
 
 
-def _numbers(base: alt.Chart) -> alt.Chart:
+def _numbers(base: alt.Chart) -> Any:
     return base.mark_text(fontSize=11, fontWeight="bold").encode(
         text="number:N", color=alt.value("white")
     )
 
 
-def _texts(base: alt.Chart) -> alt.Chart:
+def _texts(base: alt.Chart) -> Any:
     """As much of each text as there is room for, on a phone as on a wide screen."""
     room = alt.expr("width * 0.4")
     return base.mark_text(align="left", dx=16, fontSize=12, limit=room).encode(

@@ -113,8 +113,10 @@ def rank(service: Service, words: Words, query: str, documents: list[str], choic
     """Ask, and keep the outcome for the runs to come."""
     st.session_state.pop("outcome", None)
     missing = (
-        (not choice.may_ask, "need_key"), (not query.strip(), "no_query"), (not documents, "no_documents")
-    )  # fmt: skip
+        (not choice.may_ask, "need_key"),
+        (not query.strip(), "no_query"),
+        (not documents, "no_documents"),
+    )
     for is_missing, name in missing:
         if is_missing:
             st.warning(words(name))
