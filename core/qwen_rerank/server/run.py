@@ -55,9 +55,9 @@ def serve(settings: ServerSettings, say: Say) -> None:
         QwenRerankError: The settings or the model are not usable.
         OSError: The port is taken.
     """
-    log_as_json()
     service = Service(settings)
     app = make_app(service)
+    log_as_json()  # behind the page: importing Streamlit sets up uvicorn's loggers
     listening = _listen(settings)
     server = DrainingServer(_config(app), service)
     try:
