@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Self
 
 from pydantic import PrivateAttr
@@ -10,19 +11,25 @@ from pydantic import PrivateAttr
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.loading import load
 from qwen_rerank.reranker import Reranker
-from qwen_rerank.settings import RerankSettings, ScorerSettings
+from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.types import RerankResult
 
 RELEVANCE_SCORE = "relevance_score"
 """Metadata key of P("yes")."""
 RERANK_ERROR = "rerank_error"
 """Metadata key of the reason why a document was not reranked."""
+RERANK_FALLBACK = "rerank_fallback"
+"""Metadata key of the reason why another model gave the score."""
 RERANK_TRUNCATED = "rerank_truncated"
 """Metadata key, present and true only where a document's end was not read."""
 
+MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
 
-class RerankAdapter(RerankSettings):
-    """Settings that can rank; a framework's class adds how its documents become text."""
+_FIXED = set(RerankerSettings.model_fields) - {"instruction"}
+
+
+class ScorerAdapter(ScorerSettings):
+    """Settings with the reranker that they describe; `instruction` may change later."""
 
     _reranker: Reranker = PrivateAttr()
 
@@ -31,19 +38,10 @@ class RerankAdapter(RerankSettings):
         super().model_post_init(context)
         self._reranker = load(self)
 
-    def _rank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
-        return self._reranker.rerank(query, texts, **self._per_call())
-
-    async def _arank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
-        return await self._reranker.arerank(query, texts, **self._per_call())
-
-    def _per_call(self) -> dict[str, Any]:
-        """The settings that may be changed after construction."""
-        return {
-            "top_n": self.top_n,
-            "score_threshold": self.score_threshold,
-            "instruction": self.instruction,
-        }
+    @property
+    def _model_name(self) -> str:
+        """What traces call the model."""
+        return self.model if self.scorer is None else type(self.scorer).__name__
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED:
@@ -51,21 +49,32 @@ class RerankAdapter(RerankSettings):
         super().__setattr__(name, value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; one whose scorer differs gets a reranker of its own."""
-        copy = super().model_copy(update=update, deep=deep)
-        if _FIXED & set(update or ()):
-            copy._reranker = load(copy)  # noqa: SLF001 - its own class
+        """A copy, checked like a new one; it keeps the reranker unless its scorer differs."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        copy = type(self)(**{**(deepcopy(values) if deep else values), **(update or {})})
+        if not _FIXED & set(update or ()):
+            copy._reranker = self._reranker  # noqa: SLF001 - its own class
         return copy
 
 
-_FIXED = set(ScorerSettings.model_fields) - {"instruction"} | {"on_error"}
+class RerankAdapter(ScorerAdapter, RerankSettings):
+    """Settings that can rank; a framework's class adds how its documents become text."""
+
+    def _rank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
+        return self._reranker.rerank(
+            query,
+            texts,
+            top_n=self.top_n,
+            score_threshold=self.score_threshold,
+            instruction=self.instruction,
+        )
 
 
 def marks(result: RerankResult) -> dict[str, Any]:
     """What a result has to say besides its score, as metadata."""
-    found: dict[str, Any] = {}
-    if result.not_reranked is not None:
-        found[RERANK_ERROR] = result.not_reranked
-    if result.truncated:
-        found[RERANK_TRUNCATED] = True
-    return found
+    found = {
+        RERANK_ERROR: result.not_reranked,
+        RERANK_FALLBACK: result.fallback,
+        RERANK_TRUNCATED: result.truncated or None,
+    }
+    return {key: value for key, value in found.items() if value is not None}

@@ -140,7 +140,7 @@ class CachedScorer:
 
     def _plain(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         answer = self.scorer.score(query, documents, instruction=instruction)
-        check_scores(answer, len(documents))
+        check_scores(answer, documents)
         return answer if isinstance(answer, Scores) else Scores(answer)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
 
 
-def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker:
+def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
     """Make a reranker from settings.
 
     Does no I/O: a model loads, and a server is asked, when the first documents come.
@@ -30,7 +30,8 @@ def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker
     if settings is not None and fields:
         raise ConfigError("load takes either a settings object or settings by name, got both")
     chosen = settings or RerankerSettings(**fields)
-    return Reranker(load_scorer(chosen), instruction=chosen.instruction, on_error=chosen.on_error)
+    on_error = chosen.on_error if isinstance(chosen, RerankerSettings) else "raise"
+    return Reranker(load_scorer(chosen), instruction=chosen.instruction, on_error=on_error)
 
 
 def load_scorer(settings: ScorerSettings) -> Scorer:

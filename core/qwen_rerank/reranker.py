@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from qwen_rerank.answers import check_scores
-from qwen_rerank.errors import ModelLoadError, ScorerError
+from qwen_rerank.errors import ConfigError, ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.types import RerankResult, Scorer, Scores
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OnError = Literal["original_order", "raise"]
 
@@ -35,6 +38,8 @@ class Reranker:
     def __init__(
         self, scorer: Scorer, *, instruction: str | None = None, on_error: OnError = "raise"
     ) -> None:
+        if on_error not in get_args(OnError):
+            raise ConfigError(f"on_error must be one of {get_args(OnError)}, got {on_error!r}")
         self.scorer = scorer
         self.instruction = instruction
         self.on_error = on_error
@@ -84,15 +89,31 @@ class Reranker:
         return _ranking(scores, top_n, score_threshold)
 
     async def arerank(
-        self, query: str, documents: Sequence[str], **options: Any
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        instruction: str | None = None,
     ) -> list[RerankResult]:
-        """`rerank` without blocking the event loop; takes the same arguments.
+        """`rerank` without blocking the event loop."""
+        return await self.run(
+            self.rerank,
+            query,
+            documents,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            instruction=instruction,
+        )
 
-        Runs on threads of its own, so that many slow calls never starve the loop's
-        default executor.
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that reranks on one of this reranker's own threads.
+
+        Many slow calls never starve the event loop's default executor. A call whose task
+        is cancelled keeps its thread until the scorer answers or gives up.
         """
-        context = contextvars.copy_context()
-        call = partial(context.run, self.rerank, query, documents, **options)
+        call = partial(contextvars.copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def _scores(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
@@ -101,7 +122,7 @@ class Reranker:
         if not distinct:
             return Scores([])
         answer = self.scorer.score(query, distinct, instruction=instruction)
-        check_scores(answer, len(distinct))
+        check_scores(answer, distinct)
         self._outages.ended()
         place = {text: i for i, text in enumerate(distinct)}
         known = answer if isinstance(answer, Scores) else Scores(answer)

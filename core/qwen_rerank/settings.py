@@ -128,7 +128,7 @@ class RerankSettings(RerankerSettings):
 def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for owner in settings.__mro__:
-        if issubclass(owner, ScorerSettings):
+        if owner.__module__ == __name__:  # an adapter's own fields have no variables
             for name in owner.__annotations__:
                 value = os.environ.get(VARIABLE + name.upper(), "").strip()
                 if value and name != "model_config":
@@ -146,6 +146,12 @@ def _explain_one(settings: type[BaseModel], error: dict[str, Any], given: dict[s
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, settings.model_fields, n=1)
         return f"unknown setting {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
-    came = f", got {error['input']!r}" if name and name not in _UNSHOWN else ""
+    came = f", got {_shown(error['input'])}" if name and name not in _UNSHOWN else ""
     source = "" if name in given else f" (from {VARIABLE}{name.upper()})"
     return f"{name}: {error['msg'].lower()}{came}{source}"
+
+
+def _shown(value: object) -> str:
+    """A plain value as it came; of an object only its type, for its repr may hold a key."""
+    plain = isinstance(value, str | int | float | bool | None)
+    return repr(value) if plain else f"a {type(value).__name__}"

@@ -30,7 +30,8 @@ class LsaEmbedder:
     def __init__(self, corpus: Sequence[str], width: int = 256) -> None:
         self._tfidf = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True)
         table = self._tfidf.fit_transform(corpus)
-        self._svd = TruncatedSVD(min(width, min(table.shape) - 1), random_state=0).fit(table)
+        rank = max(1, min(width, min(table.shape) - 1))
+        self._svd = TruncatedSVD(rank, random_state=0).fit(table)
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = self._svd.transform(self._tfidf.transform(texts)).astype(np.float32)

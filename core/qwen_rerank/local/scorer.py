@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from qwen_rerank.errors import ConfigError, MissingDependencyError
+from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.types import Scores
 
@@ -56,12 +56,18 @@ class LocalScorer:
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
             InvalidInputError: Instruction and query leave no room for a document.
+            BadScoresError: The weights or the number format gave no number.
         """
         if not documents:
             return Scores([])
         model = self._shared_model()
-        encoded = model.encoder.encode(query, documents, instruction, self.max_length)
+        encoded = model.encoder(self.prompt).encode(query, documents, instruction, self.max_length)
         [odds] = model.engine.log_odds([encoded])
+        if not all(map(math.isfinite, odds)):
+            raise BadScoresError(
+                f"{self.model} computed a number that is none: are its weights whole, "
+                "and is its dtype wide enough?"
+            )
         return Scores(map(_sigmoid, odds), truncated=encoded.truncated)
 
     def load(self) -> None:
@@ -69,9 +75,9 @@ class LocalScorer:
         self._shared_model()
 
     def _shared_model(self) -> LocalModel:
-        from qwen_rerank.local.model import ModelKey, shared_model
+        from qwen_rerank.local.model import shared_model
 
-        return shared_model(ModelKey(self.model, self.device, self.dtype, self.prompt))
+        return shared_model(self.model, self.device, self.dtype, (self.prompt.yes, self.prompt.no))
 
 
 def _sigmoid(odds: float) -> float:
