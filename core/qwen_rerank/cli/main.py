@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from qwen_rerank import QwenRerankError, __version__
-from qwen_rerank.cli import doctor, download, evaluate, rerank
+from qwen_rerank.cli import doctor, download, evaluate, rerank, serve
 
-COMMANDS = (rerank, evaluate, download, doctor)
+COMMANDS = (rerank, serve, evaluate, download, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,59 @@
+"""`qwen-rerank serve`: the page and the REST API, on one port."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.util import find_spec
+from typing import Any
+
+from qwen_rerank.cli.options import given_settings
+from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.settings import VARIABLE
+
+KEY_VARIABLE = f"{VARIABLE}SERVER_API_KEY"
+SCORING = ("model", "instruction", "device", "dtype", "max_length")
+"""What decides on scores in this process; where a remote server is, is for its clients."""
+SERVING = (
+    "host",
+    "port",
+    "allowed_hosts",
+    "max_documents",
+    "max_text",
+    "max_body",
+    "max_queue",
+    "deadline",
+    "cache_ttl",
+)
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("serve", help="serve a web page and a REST API")
+    for name in (*SERVING, *SCORING):
+        field = ServerSettings.model_fields[name]
+        text = f"{field.description} [{field.default}]".replace("`", "").replace("%", "%%")
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+    parser.add_argument(
+        "--no-ui", dest="ui", action="store_const", const="false", default=argparse.SUPPRESS,
+        help="serve the REST API only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--api-key", dest="server_api_key", default=argparse.SUPPRESS, metavar="KEY",
+        help=f"ask clients for this key; it shows in the process list, {KEY_VARIABLE} does not",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until a signal ends it."""
+    for package in ("fastapi", "uvicorn", "prometheus_client"):
+        if find_spec(package) is None:
+            raise MissingDependencyError(package, "server")
+    from qwen_rerank.server.run import serve
+
+    settings = ServerSettings(**given_settings(arguments, ServerSettings))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # or it warns after a fork
+    serve(settings, lambda line: print(line, flush=True))

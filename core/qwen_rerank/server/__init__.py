@@ -1,0 +1,1 @@
+"""The web tool and its REST API; importing this package alone loads neither."""

@@ -1,0 +1,74 @@
+"""What clients send."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema
+
+TopN = Annotated[int, Field(strict=True, ge=1)]
+
+
+class TextDocument(BaseModel):
+    """A document as an object, as Cohere's first API allows it."""
+
+    text: str
+
+
+_TEXT_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    ]
+}
+
+
+class RerankBody(BaseModel):
+    """A query and its candidates.
+
+    Fields that other servers know and this one does not need, such as `model`, are ignored,
+    and so is null where a field may be left out.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    query: str
+    """What is searched for."""
+    documents: list[Annotated[str | TextDocument, WithJsonSchema(_TEXT_SCHEMA)]]
+    """The candidates, in the retriever's order."""
+    top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("top_n", "top_k"))
+    """The most results to return; all when left out."""
+    instruction: str | None = Field(
+        default=None, validation_alias=AliasChoices("instruction", "instruct")
+    )
+    """The task in one English sentence; the server's own when left out."""
+    score_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    """Leave out documents that score below this value."""
+    return_documents: bool | None = None
+    """Whether `results` repeat the documents' texts."""
+
+    @property
+    def document_texts(self) -> list[str]:
+        """The documents as plain texts."""
+        return [d if isinstance(d, str) else d.text for d in self.documents]
+
+
+class TextsBody(BaseModel):
+    """The same as Text Embeddings Inference takes it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    query: str
+    """What is searched for."""
+    texts: list[str]
+    """The candidates, in the retriever's order."""
+    return_text: bool | None = None
+    """Whether the reply repeats the texts."""
+    instruction: str | None = None
+    """The task in one English sentence; the server's own when left out."""
+
+
+def kind_of(body: Any) -> type[RerankBody] | type[TextsBody]:
+    """Which of the two a body is meant to be."""
+    texts = isinstance(body, dict) and "texts" in body and "documents" not in body
+    return TextsBody if texts else RerankBody

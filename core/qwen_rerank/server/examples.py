@@ -1,0 +1,85 @@
+"""Examples: for the page, and for the OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwen_rerank.server import answers
+from qwen_rerank.server.asked import RerankBody, TextsBody
+from qwen_rerank.types import RerankResult
+
+ZH_QUERY = "客户投诉响应超时的SOP处理流程"
+ZH_DOCUMENTS = [
+    "客户投诉管理制度总则：本制度适用于公司全部业务部门，自发布之日起执行。",
+    "服务器响应超时的常见原因包括网络拥塞、数据库慢查询和连接池耗尽。",
+    "客户满意度调查每季度进行一次，由客服中心汇总结果并上报管理层。",
+    "投诉响应超时处理SOP：超过2小时未响应的投诉自动升级至值班主管，主管须在30分钟内联系客户致歉，"
+    "24小时内给出处理方案，并在工单中记录超时原因。",
+    "新员工入职流程：提交材料、签订合同、领取设备、参加培训。",
+    "客服人员接到投诉后应先安抚客户情绪，再登记投诉内容，最后转交责任部门。",
+    "投诉升级规则：一级投诉4小时内响应，逾期未响应的由系统通知部门经理跟进处理。",
+    "SOP文件编写规范：标题、目的、适用范围、职责、流程步骤、附件。",
+]
+EN_QUERY = "How long does a refund take?"
+EN_DOCUMENTS = [
+    "Our refund policy was last updated in March by the legal team.",
+    "To change your password, open Settings and choose Security.",
+    "Delivery takes three to five days within the country.",
+    "Refunds are paid back to the card you used, within five working days of our receiving "
+    "the parcel.",
+    "A refund can be requested from the order page for thirty days after delivery.",
+    "How long a battery lasts depends on the model and the temperature.",
+    "Our office is open from Monday to Friday, nine to five.",
+]
+
+_RESULTS = [RerankResult(1, 0.9713), RerankResult(0, 0.0126)]
+_TEXTS = ["Delivery takes three days.", "Refunds are paid within five working days."]
+_ASKED = {"query": EN_QUERY, "documents": _TEXTS, "top_n": 2}
+_ASKED_TEI = {"query": EN_QUERY, "texts": _TEXTS}
+_COMMON = answers.common(_RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
+    "id": "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10",
+    "created": 1_770_000_000,
+}
+_OWN = {**answers.own(_RESULTS, _TEXTS), **_COMMON}
+_BARE = answers.bare(_RESULTS, _TEXTS, with_texts=False)
+
+_REFUSALS = {
+    400: "the body is not JSON",
+    401: "a wrong key, or none: send Authorization: Bearer <key>",
+    413: "10001 documents, and 10000 is the most: send them in several requests",
+    422: "query must hold a text, it is blank",
+    503: "5120 documents wait, 20 more would come too late",
+    504: "no scores within 60 seconds",
+}
+
+
+def _api(bodies: dict[str, tuple[Any, Any, Any]]) -> dict[str, Any]:
+    """What OpenAPI says of a route: bodies by name, each a schema, a request and a reply."""
+    schemas = [model.model_json_schema() for model, _, _ in bodies.values()]
+    asked = {name: {"value": value} for name, (_, value, _) in bodies.items()}
+    replies = {name: {"value": value} for name, (_, _, value) in bodies.items()}
+    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": asked}},
+        },
+        "responses": {
+            "200": {
+                "description": "The ranking, best first",
+                "content": {"application/json": {"examples": replies}},
+            },
+            **{str(status): _refusal(status, text) for status, text in _REFUSALS.items()},
+        },
+    }
+
+
+def _refusal(status: int, text: str) -> dict[str, Any]:
+    example = answers.error(text, status)
+    return {"description": text, "content": {"application/json": {"example": example}}}
+
+
+RERANK_API = _api(
+    {"documents": (RerankBody, _ASKED, _OWN), "texts": (TextsBody, _ASKED_TEI, _BARE)}
+)
+V1_API = _api({"documents": (RerankBody, {"model": "any", **_ASKED}, _COMMON)})

@@ -1,0 +1,32 @@
+"""The page: Streamlit, mounted into the server's app."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.server.page import current
+from qwen_rerank.server.service import Service
+
+SCRIPT = Path(__file__).parent / "ui.py"
+
+
+def make_page(service: Service) -> Any:
+    """The ASGI app of the page; one in a process, for Streamlit has one runtime.
+
+    Raises:
+        MissingDependencyError: Streamlit is not installed.
+    """
+    if find_spec("streamlit") is None:
+        raise MissingDependencyError("streamlit", "ui")
+    import streamlit
+    from streamlit import config
+
+    current.service = service
+    page = streamlit.App(SCRIPT)
+    # the settings beside the script know no host names
+    names = [] if service.settings.hosts == ["*"] else service.settings.hosts
+    config.set_option("server.allowedHosts", names)
+    return page

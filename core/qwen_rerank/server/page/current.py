@@ -1,0 +1,12 @@
+"""The service that the page asks.
+
+Streamlit runs the page's script anew for each visitor and each click; a module that the
+script imports is the same one every time.
+"""
+
+from __future__ import annotations
+
+from qwen_rerank.server.service import Service
+
+service: Service | None = None
+"""Set before the page is served."""

@@ -1,0 +1,75 @@
+"""One ranking, as the page shows it and hands it out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qwen_rerank.server import answers
+from qwen_rerank.types import RerankResult
+
+START = 50
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A ranking with what it was made from."""
+
+    query: str
+    documents: Sequence[str]
+    results: Sequence[RerankResult]
+    seconds: float
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each result: index, score, rank, document, as the API gives it."""
+        found: list[dict[str, Any]] = answers.own(self.results, self.documents)[
+            "reranked_documents"
+        ]
+        return found
+
+    @property
+    def moved(self) -> int:
+        """How many results stand elsewhere than before."""
+        return sum(rose(row) != 0 for row in self.rows())
+
+    def as_json(self) -> str:
+        """The whole result, exact."""
+        whole = {"query": self.query, "reranked_documents": self.rows()}
+        return json.dumps(whole, ensure_ascii=False, indent=2)
+
+    def as_csv(self) -> bytes:
+        """A table for spreadsheets, which know UTF-8 by its mark at the start.
+
+        A text that a spreadsheet would run as a formula gets an apostrophe before it.
+        """
+        file = io.StringIO(newline="")
+        table = csv.writer(file)
+        table.writerow(["rank", "index", "score", "moved", "document"])
+        for row in self.rows():
+            text = row["document"]
+            safe = f"'{text}" if text.startswith(_FORMULA) else text
+            table.writerow([row["rank"], row["index"], row["score"], rose(row), safe])
+        return file.getvalue().encode("utf-8-sig")
+
+
+def rose(row: dict[str, Any]) -> int:
+    """How many places a result has risen; negative when it fell."""
+    return int(row["index"]) + 1 - int(row["rank"])
+
+
+def arrow(places: int) -> str:
+    """A movement to look at."""
+    if not places:
+        return "–"
+    return f"↑ {places}" if places > 0 else f"↓ {-places}"
+
+
+def start_of(text: str) -> str:
+    """The first characters, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= START else f"{line[:START]}…"

@@ -1,0 +1,213 @@
+"""The page itself: Streamlit runs this file from top to bottom at each click."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import streamlit as st
+
+from qwen_rerank.errors import QwenRerankError
+from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY, ZH_DOCUMENTS, ZH_QUERY
+from qwen_rerank.server.key import is_key
+from qwen_rerank.server.page import command, current
+from qwen_rerank.server.page.ask import ask, reason
+from qwen_rerank.server.page.choice import Choice
+from qwen_rerank.server.page.files import FileError, lines_of, read_documents
+from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
+from qwen_rerank.server.page.picture import MOST, draw
+from qwen_rerank.server.page.words import LANGUAGES, Language, Words, language_of
+from qwen_rerank.server.service import Service
+
+STYLE = "<style>.stMainBlockContainer {padding-top: 3rem; max-width: 52rem}</style>"
+"""Less empty space at the top than Streamlit leaves, and a little more width."""
+MOST_TEXTS = 50
+"""Full texts to unfold; a browser holds no thousands of them."""
+
+
+def page(service: Service) -> None:
+    """Everything, top to bottom."""
+    st.set_page_config("qwen-rerank", "🔎", layout="centered")
+    st.html(STYLE)
+    words, choice = side_panel(service)
+    st.title(words("title"), anchor=False)
+    st.caption(words("lead"))
+    trying, calling = st.tabs([words("tab_page"), words("tab_api")])
+    with trying:
+        query, documents = entry(words)
+        if st.button(words("button"), type="primary", key="rerank", width="stretch"):
+            rank(service, words, query, documents, choice)
+        if "outcome" in st.session_state:
+            result(words, st.session_state.outcome)
+    with calling:
+        api(service, words, query, documents, choice)
+
+
+def side_panel(service: Service) -> tuple[Words, Choice]:
+    """Language and settings."""
+    with st.sidebar:
+        first = LANGUAGES.index(language_of(st.context.locale))
+        chosen = st.radio(
+            "语言 / Language", LANGUAGES, index=first, horizontal=True, key="language"
+        )
+        words = Words(cast("Language", chosen))
+        st.subheader(words("settings"), anchor=False)
+        top_n = st.number_input(words("top_n"), 0, service.settings.max_documents, key="top_n")
+        instruction = st.text_area(
+            words("instruction"), key="instruction", help=words("instruction_help"), max_chars=2000
+        )
+        may_ask = has_key(service, words)
+        st.caption(words("model"))
+        st.text(service.settings.model)
+        if service.settings.model == "builtin":
+            st.caption(words("builtin"))
+    return words, Choice(int(top_n) or None, instruction.strip() or None, may_ask)
+
+
+def has_key(service: Service, words: Words) -> bool:
+    """Where the API asks for a key, the page does too."""
+    key = service.settings.server_api_key
+    if key is None:
+        return True
+    return is_key(st.text_input(words("key"), type="password", key="key"), key)
+
+
+def entry(words: Words) -> tuple[str, list[str]]:
+    """Query and documents, typed, uploaded or from an example."""
+    left, right = st.columns(2)
+    for place, name, example in (
+        (left, "example_zh", (ZH_QUERY, ZH_DOCUMENTS)),
+        (right, "example_en", (EN_QUERY, EN_DOCUMENTS)),
+    ):
+        place.button(words(name), key=name, on_click=fill, args=example, width="stretch")
+    query = st.text_input(words("query"), key="query", placeholder=words("query_hint"))
+    text = st.text_area(
+        words("documents"), key="documents", height=230, placeholder=words("documents_hint")
+    )
+    with st.expander(words("upload")):
+        kinds = ["txt", "jsonl", "csv"]
+        file = st.file_uploader(words("upload_help"), kinds, key="file")
+        if file is None:
+            return query, lines_of(text)
+        return query, uploaded(words, file.name, file.getvalue())
+
+
+def fill(query: str, documents: list[str]) -> None:
+    """Put an example into the fields."""
+    st.session_state.query = query
+    st.session_state.documents = "\n".join(documents)
+    st.session_state.pop("outcome", None)
+
+
+def uploaded(words: Words, name: str, data: bytes) -> list[str]:
+    """The documents of a file; says how many there are, or what is wrong with it."""
+    try:
+        documents = read_documents(name, data)
+    except FileError as error:
+        st.error(words("bad_file") + words(error.reason, line=error.line))
+        return []
+    st.success(words("from_file", count=len(documents)))
+    return documents
+
+
+def rank(service: Service, words: Words, query: str, documents: list[str], choice: Choice) -> None:
+    """Ask, and keep the outcome for the runs to come."""
+    st.session_state.pop("outcome", None)
+    missing = (
+        (not choice.may_ask, "need_key"),
+        (not query.strip(), "no_query"),
+        (not documents, "no_documents"),
+    )
+    for is_missing, name in missing:
+        if is_missing:
+            st.warning(words(name))
+            return
+    try:
+        with st.spinner(words("busy")):
+            st.session_state.outcome = ask(service, query, documents, choice)
+    except QwenRerankError as error:
+        st.error(words(reason(error, service)))
+
+
+def result(words: Words, outcome: Outcome) -> None:
+    """The table, the picture, the full texts and the downloads."""
+    st.subheader(words("result"), anchor=False)
+    st.caption(
+        words(
+            "summary",
+            count=len(outcome.documents),
+            seconds=outcome.seconds,
+            moved=outcome.moved,
+        )
+    )
+    table(words, outcome)
+    downloads(words, outcome)
+    st.subheader(words("picture"), anchor=False)
+    if len(outcome.results) > MOST:
+        st.caption(words("picture_cut", count=MOST))
+    st.altair_chart(draw(outcome, words), width="stretch")
+    full_texts(words, outcome)
+
+
+def table(words: Words, outcome: Outcome) -> None:
+    """One row a result; cells show text as text."""
+    names = [words(name) for name in ("rank", "score", "change", "index", "start")]
+    rows = [
+        (row["rank"], row["score"], arrow(rose(row)), row["index"], start_of(row["document"]))
+        for row in outcome.rows()
+    ]
+    bar = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f", width=110)
+    narrow = st.column_config.Column(width=50)
+    st.dataframe(
+        [dict(zip(names, row, strict=True)) for row in rows],
+        hide_index=True,
+        width="stretch",
+        column_config={
+            names[0]: narrow,
+            names[1]: bar,
+            names[2]: narrow,
+            names[3]: narrow,
+            names[4]: st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def downloads(words: Words, outcome: Outcome) -> None:
+    """The result as files."""
+    left, right = st.columns(2)
+    left.download_button(
+        words("csv"), outcome.as_csv(), "reranked.csv", "text/csv", width="stretch"
+    )
+    right.download_button(
+        words("json"), outcome.as_json(), "reranked.json", "application/json", width="stretch"
+    )
+
+
+def full_texts(words: Words, outcome: Outcome) -> None:
+    """Labels hold numbers only: Streamlit reads labels as Markdown."""
+    st.subheader(words("full"), anchor=False)
+    if len(outcome.results) > MOST_TEXTS:
+        st.caption(words("full_cut", count=MOST_TEXTS))
+    for row in outcome.rows()[:MOST_TEXTS]:
+        with st.expander(words("full_label", **row)):
+            st.text(row["document"])
+            if row.get("truncated"):
+                st.caption(words("truncated"))
+
+
+def api(service: Service, words: Words, query: str, documents: list[str], choice: Choice) -> None:
+    """What to type to get the same by REST."""
+    address = (st.context.url or "http://localhost:8080").rstrip("/")
+    key = service.settings.server_api_key is not None
+    asked = documents or EN_DOCUMENTS
+    st.write(words("api_lead"))
+    shell = command.curl(address, query or EN_QUERY, asked, choice, key=key)
+    st.code(shell, language="bash", wrap_lines=True)
+    if len(asked) > command.MOST:
+        st.caption(words("api_cut", count=command.MOST))
+    st.write(words("api_compatible"))
+    st.code(command.clients(address, key=key), language="python", wrap_lines=True)
+    st.write(words("api_more"))
+
+
+if current.service is not None:
+    page(current.service)

@@ -1,0 +1,129 @@
+"""Runs the server until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from qwen_rerank.server.app import make_app
+from qwen_rerank.server.logs import log_as_json
+from qwen_rerank.server.service import Service
+from qwen_rerank.server.settings import ServerSettings
+
+GRACE = 10
+"""Seconds for connections to end; above `DRAIN_SECONDS`, so that all get their answers."""
+LARGEST_FRAME = 20 << 20
+"""Bytes in a WebSocket frame from the page: an uploaded file comes another way."""
+
+Say = Callable[[str], None]
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn, which tells the service of a signal before it closes anything."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; Streamlit gives uvicorn's loggers its own handlers while it starts."""
+        await super().startup(sockets)
+        log_as_json()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by a signal; the loop hears of it in its next turn."""
+        self._service.loop.call_soon_threadsafe(self._service.drain)
+        super().handle_exit(sig, frame)
+
+
+def serve(settings: ServerSettings, say: Say) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was accepted.
+
+    Args:
+        settings: Of the server and its scorer.
+        say: Tells the person at the terminal where to go.
+
+    Raises:
+        QwenRerankError: The settings or the model are not usable.
+        OSError: The port is taken.
+    """
+    service = Service(settings)
+    app = make_app(service)
+    log_as_json()  # behind the page: importing Streamlit sets up uvicorn's loggers
+    listening = _listen(settings)
+    server = DrainingServer(_config(app), service)
+    try:
+        asyncio.run(_serve(server, service, listening, say))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        _leave_if_busy(service)
+    if service.failure is not None:
+        raise service.failure
+
+
+async def _serve(server: DrainingServer, service: Service, at: socket.socket, say: Say) -> None:
+    greeting = asyncio.create_task(_greet(server, service, at, say))
+    await server.serve(sockets=[at])
+    greeting.cancel()
+
+
+async def _greet(server: DrainingServer, service: Service, at: socket.socket, say: Say) -> None:
+    """Say where to go, once the model is there; end the server if it never will be."""
+    say(f"Loading {service.settings.model} ...")
+    await service.loaded.wait()
+    if service.state == "failed":
+        server.should_exit = True
+        return
+    address = _address(service.settings.host, at.getsockname()[1])
+    if service.settings.ui:
+        say(f"Ready. Open {address} in a browser.")
+    say(f"REST API: POST {address}/rerank (described at {address}/openapi.json)")
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """A bound socket: a taken port shows before a model is loaded."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise OSError(f"can't listen on {settings.host}:{settings.port}: {error}") from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",  # what Streamlit chooses for itself
+        ws_max_size=LARGEST_FRAME,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+    )
+
+
+def _address(host: str, port: int) -> str:
+    """Something to click on: a wildcard address is no place to go."""
+    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _leave_if_busy(service: Service) -> None:
+    """A call of a slow model can't be interrupted, and Python would wait for its thread."""
+    if service.busy:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + signal.SIGINT)  # SIGTERM ends the process by itself

@@ -1,0 +1,47 @@
+"""What the server takes, beside the settings of its scorer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from qwen_rerank.settings import ScorerSettings
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class ServerSettings(ScorerSettings):
+    """A scorer's settings and the server's own; the rules of `ScorerSettings` hold for both."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """The address to listen on; `0.0.0.0` opens the server to the network."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """The port; 0 takes a free one."""
+    ui: bool = True
+    """Whether the page is served beside the REST API."""
+    server_api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    """The key that clients must send as a bearer token; `None` asks for none."""
+    allowed_hosts: str | None = None
+    """Host names that requests may be addressed to, separated by commas; `None` means this
+    machine's loopback names when listening on loopback, and any name otherwise."""
+    max_documents: int = Field(default=10_000, ge=1)
+    """The most documents in a request."""
+    max_text: int = Field(default=200_000, ge=1)
+    """The most characters in a query, an instruction or a document."""
+    max_body: int = Field(default=16_000_000, ge=1)
+    """The most bytes in a request's body."""
+    max_queue: int = Field(default=20_000, ge=1)
+    """The most documents that may wait for the model; never less than `max_documents`."""
+    deadline: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    """Seconds within which a request is answered or refused."""
+    cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Seconds that scores are remembered. Off: a cache scores one request at a time, and
+    clients remember for themselves."""
+
+    @property
+    def hosts(self) -> list[str]:
+        """The host names to answer to; `["*"]` means any."""
+        if self.allowed_hosts:
+            return [name.strip() for name in self.allowed_hosts.split(",") if name.strip()]
+        return ["localhost", "127.0.0.1", "[::1]", "::1"] if self.host in LOOPBACK else ["*"]

@@ -1,0 +1,99 @@
+"""A server in a thread of the test, and scorers that do as they are told."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+import uvicorn
+
+from qwen_rerank.server.app import make_app
+from qwen_rerank.server.service import Service
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.testing import word_overlap
+from qwen_rerank.types import Scores
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up waiting."""
+
+
+@dataclass
+class ManyFake:
+    """Scores words in common, several queries at once; waits while `gate` is closed."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    calls: list[list[tuple[str, list[str]]]] = field(default_factory=list)
+    fails: Callable[[str], Exception | None] = lambda query: None
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> Scores:
+        return self.score_many([query], [documents], instruction=instruction)[0]
+
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+    ) -> list[Scores]:
+        self.calls.append([(q, list(d)) for q, d in zip(queries, documents, strict=True)])
+        assert self.gate.wait(PATIENCE)
+        for query in queries:
+            if error := self.fails(query):
+                raise error
+        return [
+            Scores([word_overlap(q, d) for d in found])
+            for q, found in zip(queries, documents, strict=True)
+        ]
+
+    def asked(self, query: str) -> int:
+        """How many documents the model got for a query."""
+        return sum(len(found) for call in self.calls for q, found in call if q == query)
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    url: str
+    service: Service
+
+    def post(self, body: Any, path: str = "/rerank", **options: Any) -> requests.Response:
+        return requests.post(self.url + path, json=body, timeout=PATIENCE, **options)
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[Running]:
+    """A REST server on a free port, ready."""
+    service = Service(ServerSettings(**{"ui": False, **settings}))
+    config = uvicorn.Config(make_app(service), log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            wait_until(lambda: service.state != "loading")
+            assert service.state == "ready", service.failure
+            yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service)
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll; fails the test when nothing comes of it."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)

@@ -1,0 +1,213 @@
+"""The page without a browser: what it says, shows and hands out."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from qwen_rerank.server.examples import ZH_DOCUMENTS, ZH_QUERY
+from qwen_rerank.server.page import SCRIPT, command, current
+from qwen_rerank.server.page.choice import Choice
+from qwen_rerank.server.page.files import FileError, read_documents
+from qwen_rerank.server.page.outcome import START, Outcome, arrow, start_of
+from qwen_rerank.server.page.picture import MOST, draw
+from qwen_rerank.server.page.words import _WORDS, LANGUAGES, Words, language_of
+from qwen_rerank.server.service import Service
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.testing import FakeScorer
+from qwen_rerank.types import RerankResult
+from tests.server.running import wait_until
+
+MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) $x$ :red[a]", "b"]
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A service on a loop of its own, as the server gives it to the page."""
+    made = Service(ServerSettings(scorer=FakeScorer()))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(made.start(), loop).result(30)
+    monkeypatch.setattr(current, "service", made)
+    yield made
+    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(30)
+
+
+def page() -> AppTest:
+    return AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+
+
+def ranked(query: str, documents: list[str]) -> AppTest:
+    at = page()
+    at.text_input("query").set_value(query)
+    at.text_area("documents").set_value("\n".join(documents))
+    return at.button("rerank").click().run()
+
+
+def test_a_ranking_from_query_to_table(service: Service) -> None:
+    long = "c " * 60
+    at = ranked("a b", ["x", "a", "a b", long])
+    assert not at.exception
+    table = at.dataframe[0].value
+    assert list(table.columns) == ["Rank", "Score", "Moved", "Index", "First 50 characters"]
+    assert list(table["Index"]) == [2, 1, 0, 3]
+    assert list(table["Rank"]) == [1, 2, 3, 4]
+    assert list(table["Score"]) == [1.0, 0.5, 0.0, 0.0]
+    assert list(table["Moved"]) == ["↑ 2", "–", "↓ 2", "–"]
+    assert table["First 50 characters"].iloc[3] == long.strip()[:START] + "…"
+    assert [e.text[0].value for e in at.expander if e.text] == ["a b", "a", "x", long.strip()]
+
+
+@pytest.mark.parametrize("name", ["example_zh", "example_en"])
+def test_examples_run(service: Service, name: str) -> None:
+    at = page()
+    at.button(name).click().run()
+    at.button("rerank").click().run()
+    assert not at.exception
+    assert len(at.dataframe[0].value) >= 7
+
+
+def test_both_languages(service: Service) -> None:
+    at = page()
+    assert at.button("rerank").label == "Rerank"
+    at.radio("language").set_value("中文").run()
+    assert at.button("rerank").label == "重新排序"
+    assert at.title[0].value == "重排"
+
+
+def test_top_n_and_instruction_reach_the_scorer(service: Service) -> None:
+    at = page()
+    at.number_input("top_n").set_value(1)
+    at.text_area("instruction").set_value("Find it")
+    at.text_input("query").set_value("a")
+    at.text_area("documents").set_value("b\na")
+    at.button("rerank").click().run()
+    assert list(at.dataframe[0].value["Index"]) == [1]
+    scorer = service.settings.scorer
+    assert isinstance(scorer, FakeScorer)
+    assert scorer.calls[-1] == ("a", ["b", "a"], "Find it")
+
+
+@pytest.mark.parametrize(("query", "documents"), [("", ["a"]), (" ", ["a"]), ("q", [""])])
+def test_what_is_missing_is_asked_for(service: Service, query: str, documents: list[str]) -> None:
+    at = ranked(query, documents)
+    assert len(at.warning) == 1
+    assert not at.dataframe
+
+
+def test_markup_in_documents_is_text(service: Service) -> None:
+    at = ranked("b", MARKUP)
+    spoken = [*at.markdown, *at.caption, *at.title, *at.subheader, *at.success, *at.error]
+    labels = [expander.label for expander in at.expander]
+    for text in MARKUP[:2]:
+        assert not any(text[:8] in element.value for element in spoken)
+        assert not any(text[:8] in label for label in labels)
+
+
+def test_errors_are_sentences(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "state", "loading")
+    assert "still loading" in ranked("a", ["b"]).error[0].value
+    monkeypatch.setattr(service, "state", "failed")
+    assert "server's log" in ranked("a", ["b"]).error[0].value
+    monkeypatch.setattr(service, "state", "ready")
+    monkeypatch.setattr(service.settings, "max_documents", 2)
+    assert "more than the server takes" in ranked("a", ["b", "c", "d"]).error[0].value
+
+
+def test_where_the_api_has_a_key_the_page_has_one() -> None:
+    guarded = Service(ServerSettings(scorer=FakeScorer(), server_api_key=SecretStr("horse")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(current, "service", guarded)
+        at = ranked("a", ["b"])
+        assert "access key" in at.warning[0].value
+        at.text_input("key").set_value("donkey")
+        assert at.button("rerank").click().run().warning
+
+
+def test_files() -> None:
+    assert read_documents("a.txt", "一\r\n\n二\fb\n".encode()) == ["一", "二\fb"]
+    assert read_documents("a.TXT", "中文".encode("gb18030")) == ["中文"]
+    rows = b'"plain"\n{"text": "a\\nb"}\n\n{"id": 1, "content": "c"}\n'
+    assert read_documents("a.jsonl", rows) == ["plain", "a\nb", "c"]
+    table = '\ufeffid,text\n1,"one, two"\n2,"three\nlines"\n3\n'.encode()
+    assert read_documents("a.csv", table) == ["one, two", "three\nlines"]
+    assert read_documents("a.csv", b"only,first\nsecond,x\n") == ["only", "second"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason", "line"),
+    [
+        ("a.txt", b"\n \n", "no_rows", 0),
+        ("a.csv", b"", "no_rows", 0),
+        ("a.txt", b"\xff\xff\xff", "not_utf8", 0),
+        ("a.jsonl", b'"a"\n{', "bad_json", 2),
+        ("a.jsonl", b'{"title": "a"}', "bad_row", 1),
+        ("a.jsonl", b"[" * 100_000, "bad_json", 1),
+        ("a.jsonl", b'{"text": null}', "bad_row", 1),
+    ],
+)
+def test_bad_files(name: str, data: bytes, reason: str, line: int) -> None:
+    with pytest.raises(FileError) as error:
+        read_documents(name, data)
+    assert (error.value.reason, error.value.line) == (reason, line)
+    for language in LANGUAGES:
+        assert Words(language)(reason, line=line)
+
+
+def outcome(documents: list[str]) -> Outcome:
+    results = [RerankResult(i, 0.5) for i in reversed(range(len(documents)))]
+    return Outcome("q", documents, results, 0.1)
+
+
+def test_downloads() -> None:
+    made = outcome(["=1+1", "二, 三"])
+    rows = list(csv.reader(io.StringIO(made.as_csv().decode("utf-8-sig"))))
+    assert rows[1:] == [["1", "1", "0.5", "1", "二, 三"], ["2", "0", "0.5", "-1", "'=1+1"]]
+    whole = json.loads(made.as_json())
+    assert [row["document"] for row in whole["reranked_documents"]] == ["二, 三", "=1+1"]
+
+
+@pytest.mark.parametrize("count", [1, 2, MOST + 10])
+def test_the_picture_shows_the_best(count: int) -> None:
+    made = draw(outcome([f"text {number}" for number in range(count)]), Words("中文")).to_dict()
+    [ends] = made["datasets"].values() if "datasets" in made else [made["data"]["values"]]
+    assert len(ends) == 2 * min(count, MOST)
+    assert "</" not in json.dumps(made)
+
+
+def test_the_command_survives_any_text() -> None:
+    import shlex
+
+    query = 'it\'s "$HOME" `ls` \\ \n'
+    line = command.curl(
+        "http://h:1", query, ["d'"], Choice(2, None, may_ask=True), key=True
+    ).replace("\\\n", " ")
+    words = shlex.split(line)
+    assert words[:2] == ["curl", "http://h:1/rerank"]
+    assert json.loads(words[-1]) == {"query": query, "documents": ["d'"], "top_n": 2}
+    assert "Authorization: Bearer <key>" in words
+
+
+def test_words() -> None:
+    assert all(len(both) == len(LANGUAGES) and all(both) for both in _WORDS.values())
+    assert language_of("zh-CN") == "中文"
+    assert (language_of("en-US"), language_of(None)) == ("English", "English")
+    assert (arrow(3), arrow(-2), arrow(0)) == ("↑ 3", "↓ 2", "–")
+    assert start_of(" a\n b ") == "a b"
+
+
+def test_the_example_is_the_documents(service: Service) -> None:
+    assert ZH_QUERY == "客户投诉响应超时的SOP处理流程"
+    assert any("SOP" in text and "超时" in text for text in ZH_DOCUMENTS[1:])
+    wait_until(lambda: service.state == "ready")

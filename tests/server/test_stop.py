@@ -1,0 +1,112 @@
+"""SIGTERM under load, to a server of its own process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.server.running import PATIENCE
+
+LONGEST_EXIT = 15
+
+
+@contextmanager
+def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`qwen-rerank serve` and its address, once it says that it is ready."""
+    command = [sys.executable, "-m", "qwen_rerank", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            assert server.stdout
+            for line in server.stdout:
+                if address := re.search(r"POST (http://\S+)/rerank", line):
+                    break
+            else:
+                pytest.fail("the server ended before it was ready")
+            yield server, address[1]
+        finally:
+            server.kill()
+
+
+def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tiny_model: Path) -> None:
+    model = ["--model", str(tiny_model), "--device", "cpu", "--no-ui"]
+    with process(*model) as (server, url):
+        lost: list[str] = []
+        answered: list[int] = []
+        threads = [
+            threading.Thread(target=ask_until_refused, args=(url, number, answered, lost))
+            for number in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        while sum(answered) < 20:
+            threading.Event().wait(0.01)
+        server.send_signal(signal.SIGTERM)
+        server.wait(LONGEST_EXIT)
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert lost == []
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url + "/health", timeout=5)
+
+
+def ask_until_refused(url: str, number: int, answered: list[int], lost: list[str]) -> None:
+    """Ask again and again on new connections; note any that was cut off after it was accepted."""
+    documents = [f"document {number} {place}" for place in range(20)]
+    while True:
+        try:
+            reply = requests.post(
+                url + "/rerank",
+                json={"query": "document", "documents": documents},
+                timeout=PATIENCE,
+            )
+        except requests.ConnectionError as error:
+            if "refused" not in str(error):
+                lost.append(str(error))
+            return
+        if reply.status_code == 503:
+            return
+        if reply.status_code != 200 or len(reply.json()["results"]) != len(documents):
+            lost.append(reply.text)
+        answered.append(1)
+
+
+def test_a_model_that_is_not_there_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", "0"]
+    answer = subprocess.run(
+        [*command, "--model", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("qwen-rerank: ")
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_taken_port_is_one_line_and_exit_1(tiny_model: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", port]
+        answer = subprocess.run(
+            [*command, "--model", str(tiny_model)], capture_output=True, text=True, check=False
+        )
+    assert answer.returncode == 1
+    assert "can't listen on 127.0.0.1" in answer.stderr
+
+
+@pytest.mark.parametrize("code", ["import qwen_rerank", "import qwen_rerank.server.app"])
+def test_what_is_not_needed_is_not_imported(code: str) -> None:
+    """REST needs no Streamlit; the library needs neither."""
+    unwanted = {"streamlit", "pandas", "torch"} | ({"fastapi"} if "app" not in code else set())
+    look = f"{code}; import sys; print(sorted(set(sys.modules) & {unwanted!r}))"
+    assert subprocess.check_output([sys.executable, "-c", look], text=True).strip() == "[]"
