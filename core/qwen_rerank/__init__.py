@@ -23,6 +23,7 @@ from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
 from qwen_rerank.remote import RemoteScorer
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
+from qwen_rerank.stores import RedisStore, SqliteStore
 from qwen_rerank.types import RerankResult, Scorer, Scores
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "Prefilter",
     "PromptSpec",
     "QwenRerankError",
+    "RedisStore",
     "RemoteRejectedError",
     "RemoteScorer",
     "RerankResult",
@@ -52,6 +54,7 @@ __all__ = [
     "ScorerSettings",
     "ScorerUnavailableError",
     "Scores",
+    "SqliteStore",
     "load",
     "load_scorer",
 ]

@@ -2,7 +2,7 @@
 
 LiteLLM: `pip install "litellm[proxy]"` into an environment of its own, and name its program
 in QWEN_RERANK_TEST_LITELLM. Infinity: the same with `infinity-emb[server,torch]` and
-QWEN_RERANK_TEST_INFINITY.
+QWEN_RERANK_TEST_INFINITY_EMB.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ from typing import Any
 
 import pytest
 import requests
+from tokenizers import Tokenizer
 
-from qwen_rerank import LocalScorer, RemoteRejectedError, RemoteScorer, ScorerUnavailableError
+from qwen_rerank import (
+    BadScoresError,
+    LocalScorer,
+    RemoteRejectedError,
+    RemoteScorer,
+    ScorerUnavailableError,
+)
+from tests.qwen3.models import convert_to_classifier
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, Server, at, running
 
@@ -126,6 +134,41 @@ def test_litellm_passes_scores_and_instructions_on(
     for task in (None, "Find the passage"):
         expected = local.score(QUERY, DOCUMENTS, instruction=task)
         assert scorer.score(QUERY, DOCUMENTS, instruction=task) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def infinity(
+    tiny_model: Path, qwen3_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """It takes a conversion to sequence classification only, and applies no template."""
+    command = [program("infinity_emb"), "v2", "--engine", "torch", "--device", "cpu"]
+    folder = tmp_path_factory.mktemp("infinity")
+    convert_to_classifier(tiny_model, folder, qwen3_tokenizer, 1)
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<|endoftext|>"}'
+    )
+    port = free_port()
+    options = ["--no-bettertransformer", "--no-model-warmup", "--host", "127.0.0.1"]
+    options += ["--model-id", str(folder), "--api-key", KEY, "--port", str(port)]
+    with started([*command, *options], port, "/health", folder / "log") as url:
+        yield url
+
+
+@pytest.mark.parametrize("dialect", ["auto", "infinity"])
+def test_infinity_ranks(infinity: str, dialect: str) -> None:
+    settings: dict[str, Any] = {"api_key": KEY, "dialect": dialect, "timeout": 30.0}
+    documents = [d for d in DOCUMENTS if d] * 20  # 80 of them, equal ones among them
+    scores = RemoteScorer(infinity, "any", canary=False, **settings).score(QUERY, documents)
+    assert len(set(scores)) == 4
+    assert scores == pytest.approx(scores[:4] * 20, abs=1e-4)
+    with pytest.raises(RemoteRejectedError, match="answered 401"):
+        RemoteScorer(infinity, "any", **{**settings, "api_key": "sk-wrong"}).score("q", ["d"])
+
+
+def test_the_canary_tells_that_infinity_applies_no_template(infinity: str) -> None:
+    scorer = RemoteScorer(infinity, "Qwen/Qwen3-Reranker-0.6B", api_key=KEY, timeout=30.0)
+    with pytest.raises(BadScoresError, match="fails the canary"):
+        scorer.score(QUERY, DOCUMENTS)
 
 
 def test_litellms_errors_are_typed(behind_litellm: tuple[str, LocalScorer]) -> None:

@@ -9,13 +9,12 @@ import jinja2
 import jinja2.sandbox
 import pytest
 
-import qwen_rerank.remote
 from qwen_rerank import QWEN3, QWEN3_OFFICIAL, ConfigError, RemoteScorer
+from qwen_rerank.remote import TEMPLATE_FILE as FILE
 from qwen_rerank.remote.question import Question
 from qwen_rerank.remote.template import ClientTemplate
 from tests.remote.fault_server import answer_well, serving
 
-FILE = Path(qwen_rerank.remote.__file__).parent / "qwen3_reranker.jinja"
 QUERY, DOCUMENT = "What is the capital of China?", "Beijing\n\n{{ x }} {document} "
 SYSTEM = {"role": "system", "content": "other"}
 

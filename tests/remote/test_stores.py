@@ -1,0 +1,108 @@
+"""Caches that outlive a process: they forget in time, keep no text, and may fail."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+
+from qwen_rerank import CachedScorer, MissingDependencyError, RedisStore, SqliteStore
+from qwen_rerank.cached import CachedScore
+from qwen_rerank.testing import FakeScorer
+
+Store = SqliteStore | RedisStore
+FOUND = {b"a" * 16: CachedScore(0.25), b"b" * 16: CachedScore(1 / 3, truncated=True)}
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def make(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Store]:
+    """Stores that share one place, as two processes would."""
+    if request.param == "sqlite":
+        return lambda **options: SqliteStore(tmp_path / "scores.sqlite3", **options)
+    server = fakeredis.FakeServer()
+    monkeypatch.setattr("redis.Redis.from_url", lambda *_, **__: fakeredis.FakeRedis(server=server))
+    return lambda **options: RedisStore("redis://localhost", **options)
+
+
+def test_another_store_in_the_same_place_knows_the_scores(make: Callable[..., Store]) -> None:
+    make().put(FOUND)
+    again = make()
+    assert again.get([*FOUND, b"c" * 16]) == FOUND
+    assert pickle.loads(pickle.dumps(again)) == again
+    many = {number.to_bytes(16, "big"): CachedScore(0.5) for number in range(1300)}
+    again.put(many)
+    assert again.get(list(many)) == many
+
+
+def test_scores_are_forgotten(make: Callable[..., Store]) -> None:
+    store = make(ttl=0.2)
+    store.put(FOUND)
+    assert store.get(list(FOUND)) == FOUND
+    time.sleep(0.25)
+    assert store.get(list(FOUND)) == {}
+
+
+def test_threads_may_share_it(make: Callable[..., Store]) -> None:
+    scorer = CachedScorer(FakeScorer(), make(), identity="fake")
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(scorer.score, "a", [f"a {n % 10}"]) for n in range(100)]
+        assert [call.result() for call in calls] == [[1.0]] * 100
+
+
+def test_no_text_is_kept(tmp_path: Path) -> None:
+    scorer = CachedScorer(FakeScorer(), SqliteStore(tmp_path / "scores.sqlite3"), "fake")
+    scorer.score("a hushed query", ["a hushed document"])
+    assert b"hushed" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_file_that_can_not_be_used_fails_open(tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(b"no database at all, " * 100)
+    for path in (tmp_path / "broken", tmp_path / "no folder" / "file"):
+        scorer = CachedScorer(FakeScorer(), SqliteStore(path), "fake")
+        assert scorer.score("a", ["a"]) == [1]
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_redis_that_hangs_or_is_gone_fails_open_and_is_left_alone(listening: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not listening:
+            server.close()
+        store = RedisStore(f"redis://:hush@127.0.0.1:{port}")
+        scorer = CachedScorer(FakeScorer(), store, "fake")
+        start = time.monotonic()
+        assert scorer.score("a", ["a"]) == [1]
+        assert time.monotonic() - start < 2
+        start = time.monotonic()
+        for _ in range(100):
+            assert scorer.score("a", ["a"]) == [1]
+        assert time.monotonic() - start < 1
+        assert "hush" not in repr(scorer)
+
+
+def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    store.put(FOUND)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if store.get(list(FOUND)) == FOUND else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> Any:
+        return None
+
+    monkeypatch.setattr("qwen_rerank.stores.find_spec", nothing)
+    with pytest.raises(MissingDependencyError, match=r"qwen-rerank\[redis\]"):
+        RedisStore("redis://localhost")
