@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo test check lint types wheel clean
+.PHONY: help demo test check lint types wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ types: $(DONE) ## mypy --strict
 
 wheel: $(DONE) ## Build the wheel and test it away from the source, with each extra
 	$(BIN)/python -m tests.wheel.check
+
+bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md
+	$(BIN)/pip install -q --group bench
+	PYTHONPATH=core:. $(BIN)/python -m benchmarks.local
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist

@@ -32,10 +32,14 @@ def main() -> None:
         for pair in options.cases:
             kind, count = pair.split(":")
             rows.append(compare(peers, kind, int(count), options.rounds, set(options.without)))
-            print(write(options.out, options.name, about | machine(), rows), flush=True)
+            print(
+                write(options.out, options.name, options.plot, about | machine(), rows), flush=True
+            )
         if options.callers:
             about["threads at once"] = threads(peers, options.callers, 5, options.rounds)
-            print(write(options.out, options.name, about | machine(), rows), flush=True)
+            print(
+                write(options.out, options.name, options.plot, about | machine(), rows), flush=True
+            )
 
 
 def _options() -> argparse.Namespace:
@@ -56,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without", nargs="*", default=[], help="peers to leave out")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--name", default="local")
+    parser.add_argument("--plot", type=Path, default=Path("docs/local_engine.svg"))
     return parser.parse_args()
 
 
