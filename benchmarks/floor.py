@@ -15,9 +15,14 @@ def matrices(model: Any) -> list[torch.Tensor]:
     return [m.weight for m in modules if isinstance(m, torch.nn.Linear)]
 
 
+def product_operations(model: Any, tokens: int) -> float:
+    """Floating-point operations of a pass's products with the weights."""
+    return 2 * tokens * sum(weight.numel() for weight in matrices(model))
+
+
 @torch.inference_mode()
-def product_speed(model: Any, tokens: int) -> float:
-    """Floating-point operations per second of nothing but the model's own products.
+def product_seconds(model: Any, tokens: int) -> float:
+    """What nothing but the model's own products takes; processor seconds on a CPU.
 
     Each weight is used once, as a pass does, so none is still in a cache from the last use.
     """
@@ -25,11 +30,14 @@ def product_speed(model: Any, tokens: int) -> float:
     rows = {
         w.shape[1]: torch.randn(tokens, w.shape[1], dtype=w.dtype, device=w.device) for w in weights
     }
-    start = time.perf_counter()
+    device = weights[0].device
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    synchronize(device)
+    start = clock()
     for weight in weights:
         linear(rows[weight.shape[1]], weight)
-    synchronize(weights[0].device)
-    return 2 * tokens * sum(w.numel() for w in weights) / (time.perf_counter() - start)
+    synchronize(device)
+    return clock() - start
 
 
 def operations(model: Any, passed: int, tails: list[int], head: int) -> float:
@@ -42,10 +50,11 @@ def operations(model: Any, passed: int, tails: list[int], head: int) -> float:
         head: Tokens that each document looks at beside its own.
     """
     config, weights = model.config, matrices(model)
-    last = sum(w.numel() for w in weights[-7:] if w.shape[0] != weights[-6].shape[0])
+    last = sum(weights[i].numel() for i in (-7, -4, -3, -2, -1))  # all but keys and values
     products = passed * sum(w.numel() for w in weights) - (passed - len(tails)) * last
     seen = sum(tail * head + tail * tail / 2 for tail in tails) * (config.num_hidden_layers - 1)
-    return 2 * products + 4 * seen * config.num_attention_heads * config.head_dim
+    attention: float = 4 * seen * config.num_attention_heads * config.head_dim
+    return 2 * products + attention
 
 
 def synchronize(device: torch.device) -> None:

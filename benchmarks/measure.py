@@ -7,18 +7,26 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from benchmarks import texts
-from benchmarks.floor import operations, product_speed, synchronize
+from benchmarks.floor import operations, product_operations, product_seconds, synchronize
 from benchmarks.memory import peak_megabytes
-from benchmarks.peers import Peers
+from benchmarks.peers import Peers, Score
 
 AGREE = {torch.float32: 1e-5}
+TOKENS = 1024
 LOOSE = 0.05
 """How far scores may lie apart in half precision, where every order of additions differs."""
+
+
+class Seconds(NamedTuple):
+    """Of one call: on the wall, and of all processors together (0 on a GPU)."""
+
+    wall: float
+    work: float
 
 
 @dataclass
@@ -30,42 +38,45 @@ class Row:
     documents_per_second: dict[str, float]
     ratio: dict[str, float]
     """Seconds of a peer by ours: the median over rounds, each peer beside ours."""
+    work_ratio: dict[str, float]
+    """The same of processor seconds, which other jobs on the machine disturb less."""
     efficiency: float
-    """Our products per second by the machine's own speed, median over rounds."""
+    """Our products per second by the machine's own speed, median over rounds; on a CPU per
+    processor second."""
     peak_megabytes: dict[str, float]
     largest_difference: float
     """Of a score, from the official code's."""
 
 
 def compare(peers: Peers, kind: str, count: int, rounds: int, slow: set[str]) -> Row:
-    """Check that all agree, then time them in turns."""
-    device, dtype = peers.device, peers.model.dtype
+    """Time all in turns; a peer that scores otherwise ends the run."""
     documents = texts.documents(kind, count)
     functions = {name: f for name, f in peers().items() if name not in slow}
-    scores: dict[str, list[float]] = {}
-    peaks = {}
-    for name, function in functions.items():
-        peaks[name] = peak_megabytes(
-            device, lambda n=name, f=function: scores.update({n: f(texts.query(0), documents)})
-        )
-    truth = scores.get("official", scores["ours"])
-    apart = max(abs(a - b) for s in scores.values() for a, b in zip(s, truth, strict=True))
-    if apart > AGREE.get(dtype, LOOSE):
-        raise SystemExit(f"{kind} x {count}: scores lie {apart} apart, nothing was timed")
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    efficiencies = []
+    for function in functions.values():
+        function(texts.query(0), texts.documents("short", 2))
+    times: dict[str, list[Seconds]] = {name: [] for name in functions}
+    efficiencies, peaks, apart = [], dict[str, float](), 0.0
     for number in range(1, rounds + 1):
-        speed = product_speed(peers.model, 1024)
+        floor = product_seconds(peers.model, TOKENS)
+        scores = {}
         for name, function in functions.items():
-            times[name].append(_seconds(peers, name, function, number, documents))
-        speed = max(speed, product_speed(peers.model, 1024))
-        work = _work(peers, number, documents)
-        efficiencies.append(work / times["ours"][-1] / speed)
+            seconds, peak, scores[name] = _timed(peers, function, texts.query(number), documents)
+            times[name].append(seconds)
+            peaks[name] = max(peak, peaks.get(name, 0))
+            if name == "ours":
+                work = _work(peers, number, documents)
+        floor = min(floor, product_seconds(peers.model, TOKENS))
+        spent = times["ours"][-1].work or times["ours"][-1].wall
+        efficiencies.append(work / spent / (product_operations(peers.model, TOKENS) / floor))
+        apart = max(apart, _check(kind, peers.model.dtype, scores))
+    walls = {name: [s.wall for s in seconds] for name, seconds in times.items()}
+    works = {name: [s.work for s in seconds] for name, seconds in times.items()}
     return Row(
         kind,
         count,
-        {name: count / median(seconds) for name, seconds in times.items()},
-        {name: _ratio(seconds, times["ours"]) for name, seconds in times.items()},
+        {name: count / median(seconds) for name, seconds in walls.items()},
+        {name: _ratio(seconds, walls["ours"]) for name, seconds in walls.items()},
+        {name: _ratio(seconds, works["ours"]) for name, seconds in works.items()},
         median(efficiencies),
         peaks,
         apart,
@@ -106,15 +117,31 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def _seconds(peers: Peers, name: str, function: Any, number: int, documents: list[str]) -> float:
-    """Of one call with a query that is new, so that nobody gains by having seen it."""
-    if name == "ours":
-        peers.passed = 0
-    synchronize(peers.device)
-    start = time.perf_counter()
-    function(texts.query(number), documents)
-    synchronize(peers.device)
-    return time.perf_counter() - start
+def _timed(
+    peers: Peers, function: Score, query: str, documents: list[str]
+) -> tuple[Seconds, float, list[float]]:
+    """Time, peak memory and scores of a call with a query that nobody has seen yet."""
+    peers.passed = 0
+    scores: list[float] = []
+    seconds = []
+
+    def call() -> None:
+        start, started = time.perf_counter(), time.process_time()
+        scores.extend(function(query, documents))
+        synchronize(peers.device)
+        work = time.process_time() - started if peers.device.type == "cpu" else 0.0
+        seconds.append(Seconds(time.perf_counter() - start, work))
+
+    peak = peak_megabytes(peers.device, call)
+    return seconds[0], peak, scores
+
+
+def _check(kind: str, dtype: torch.dtype, scores: dict[str, list[float]]) -> float:
+    truth = scores.get("official", scores["ours"])
+    apart = max(abs(a - b) for s in scores.values() for a, b in zip(s, truth, strict=True))
+    if apart > AGREE.get(dtype, LOOSE):
+        raise SystemExit(f"{kind}: scores lie {apart} apart, so times say nothing")
+    return apart
 
 
 def _work(peers: Peers, number: int, documents: list[str]) -> float:
@@ -125,4 +152,4 @@ def _work(peers: Peers, number: int, documents: list[str]) -> float:
 
 
 def _ratio(theirs: list[float], ours: list[float]) -> float:
-    return median(t / o for t, o in zip(theirs, ours, strict=True))
+    return median(t / o if o else float("nan") for t, o in zip(theirs, ours, strict=True))

@@ -48,7 +48,8 @@ def build(size: str, folder: Path, dtype: torch.dtype) -> Path:
     torch.manual_seed(7)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.device(device):
-        model = Qwen3ForCausalLM(config_of(size)).to(dtype)
+        model: Any = Qwen3ForCausalLM(config_of(size))
+    model.to(dtype)
     build_tokenizer_files(folder)
     model.save_pretrained(folder)
     return folder

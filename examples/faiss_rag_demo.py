@@ -19,7 +19,7 @@ def main() -> None:
     """Show the five cases, or answer a question from a corpus."""
     options = _options()
     scorer = {"base_url": options.base_url} if options.base_url else {"model": options.model}
-    reranker = load(**scorer)
+    reranker = load(**scorer, on_error="raise")
     print(f"Reranker: {options.base_url or options.model}")
     if not options.corpus:
         cases = read_cases()
@@ -51,14 +51,19 @@ def _embedder(name: str | None, corpus: list[str]) -> Embedder:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--corpus", help="a folder of .md and .txt files, or stdlib")
-    parser.add_argument("--query", default="How do I copy a folder with everything in it?")
+    parser.add_argument("--query", help="a question that the corpus answers")
     parser.add_argument("--model", default="builtin", help="hub id, folder or builtin [builtin]")
     parser.add_argument("--base-url", help="a rerank server instead of a model in this process")
     parser.add_argument("--embedding", help="a sentence-transformers model [LSA, offline]")
     parser.add_argument(
         "--llm-base-url", help="an OpenAI-compatible server, such as http://localhost:8000/v1"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.corpus and (options.query or options.llm_base_url):
+        parser.error("--query and --llm-base-url ask a question of a --corpus")
+    if options.corpus and not options.query:
+        parser.error("--corpus needs a --query")
+    return options
 
 
 if __name__ == "__main__":

@@ -8,19 +8,18 @@ from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from langchain_core.load.serializable import Serializable
+from langchain_core.load.serializable import (
+    Serializable,
+    SerializedConstructor,
+    SerializedNotImplemented,
+)
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import (
-    RELEVANCE_SCORE,
-    RERANK_ERROR,
-    RERANK_TRUNCATED,
-    RerankAdapter,
-    marks,
-)
+from qwen_rerank.adapter import MARKS, RELEVANCE_SCORE, RerankAdapter, marks
+from qwen_rerank.settings import RerankSettings
 
 
 class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
@@ -70,19 +69,15 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """A runnable's answer may be a message; its run is a child of ours."""
         if not isinstance(self.query_expander, Runnable):
             return super()._expand(query)
-        return _text(self.query_expander.invoke(query))
-
-    async def _aexpand(self, query: str) -> Any:
-        if not isinstance(self.query_expander, Runnable):
-            return await super()._aexpand(query)
-        return _text(await self.query_expander.ainvoke(query))
+        answer = self.query_expander.invoke(query)
+        return answer.text if isinstance(answer, BaseMessage) else answer
 
     @property
     def _run(self) -> RunnableLambda[tuple[str, list[Document]], list[Document]]:
         return RunnableLambda(self._compress, afunc=self._acompress, name="QwenRerank")
 
     def _config(self, callbacks: Callbacks | None) -> RunnableConfig:
-        metadata = {"ls_provider": "qwen", "ls_model_name": self.model, "top_n": self.top_n}
+        metadata = {"ls_provider": "qwen", "ls_model_name": self._model_name, "top_n": self.top_n}
         return RunnableConfig(callbacks=callbacks, metadata=metadata)
 
     def _compress(self, asked: tuple[str, list[Document]]) -> list[Document]:
@@ -90,8 +85,7 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         return _ranked(documents, self._rank(query, self._texts(documents)))
 
     async def _acompress(self, asked: tuple[str, list[Document]]) -> list[Document]:
-        query, documents = asked
-        return _ranked(documents, await self._arank(query, self._texts(documents)))
+        return await self._reranker.run(self._compress, asked)
 
     def _texts(self, documents: list[Document]) -> list[str]:
         if self.document_formatter is None:
@@ -110,12 +104,16 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """What else `dumpd` writes down: that there is a key, by its name in `lc_secrets`."""
-        return {} if self.api_key is None else {"api_key": self.api_key}
+        """Every setting, so that no environment changes it; the key as `lc_secrets` names it."""
+        written = {name: getattr(self, name) for name in RerankSettings.model_fields}
+        written["query_merge"] = self.query_merge
+        return {k: v for k, v in written.items() if k != "scorer" and (k, v) != ("api_key", None)}
 
-
-def _text(answer: Any) -> Any:
-    return answer.text if isinstance(answer, BaseMessage) else answer
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """What `dumpd` writes; settings that are objects of yours can't be written down."""
+        if (self.scorer, self.document_formatter, self.query_expander) != (None, None, None):
+            return self.to_json_not_implemented()
+        return super().to_json()
 
 
 def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Document]:
@@ -124,11 +122,15 @@ def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Docu
 
 def _copy(document: Document, result: RerankResult) -> Document:
     """A copy with its id and metadata; vector stores hand out the objects that they keep."""
-    metadata: dict[str, Any] = deepcopy(document.metadata)
-    for stale in (RERANK_ERROR, RERANK_TRUNCATED):
-        metadata.pop(stale, None)
-    metadata.update(marks(result))
-    if result.score is not None:
-        metadata.pop(RELEVANCE_SCORE, None)  # so that the new one stands last
-        metadata[RELEVANCE_SCORE] = result.score
-    return document.model_copy(update={"metadata": metadata})
+    ours = (RELEVANCE_SCORE, *MARKS)  # from an earlier stage; the new score stands last
+    kept = {key: _own(value) for key, value in document.metadata.items() if key not in ours}
+    score = {} if result.score is None else {RELEVANCE_SCORE: result.score}
+    return document.model_copy(update={"metadata": {**kept, **marks(result), **score}})
+
+
+def _own(value: Any) -> Any:
+    """A value that the caller can change freely; what can't be copied is shared."""
+    try:
+        return deepcopy(value)
+    except Exception:  # locks, clients, whatever people keep in metadata
+        return value

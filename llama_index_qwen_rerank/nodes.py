@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeWithScore
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import RERANK_ERROR, RERANK_TRUNCATED, marks
+from qwen_rerank.adapter import MARKS, marks
 
 RETRIEVAL_SCORE = "retrieval_score"
 
@@ -17,7 +18,7 @@ def reranked_node(
 ) -> NodeWithScore:
     """A new `NodeWithScore`; the node itself is copied only if something is noted on it."""
     noted = marks(result)
-    if keep_retrieval_score:
+    if keep_retrieval_score and RETRIEVAL_SCORE not in found.node.metadata:
         noted[RETRIEVAL_SCORE] = found.score
     score = found.score if result.score is None else result.score
     return NodeWithScore(node=_noted(found.node, noted), score=score)
@@ -25,10 +26,10 @@ def reranked_node(
 
 def _noted(node: BaseNode, noted: dict[str, Any]) -> BaseNode:
     """The node with fresh notes in its metadata that neither LLMs nor embeddings see."""
-    kept = {k: v for k, v in node.metadata.items() if k not in {RERANK_ERROR, RERANK_TRUNCATED}}
+    kept = {key: value for key, value in node.metadata.items() if key not in MARKS}
     if not noted and len(kept) == len(node.metadata):
         return node
-    update: dict[str, Any] = {"metadata": {**kept, **noted}}
+    update: dict[str, Any] = {"metadata": {**deepcopy(kept), **noted}}
     for hidden in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys"):
-        update[hidden] = [*getattr(node, hidden), *noted]
+        update[hidden] = list(dict.fromkeys([*getattr(node, hidden), *noted]))
     return node.model_copy(update=update)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from llama_index.core.callbacks import CBEventType, EventPayload
-from llama_index.core.callbacks.base import EventContext
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
@@ -14,10 +15,13 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import ConfigDict
 
 from llama_index_qwen_rerank.nodes import reranked_node
-from qwen_rerank import InvalidInputError, RerankResult
+from qwen_rerank import ConfigError, InvalidInputError
 from qwen_rerank.adapter import RerankAdapter
+from qwen_rerank.inputs import check_query
 
 dispatcher = get_dispatcher(__name__)
+
+Ended = Callable[[list[NodeWithScore]], list[NodeWithScore]]
 
 
 class QwenRerank(RerankAdapter, BaseNodePostprocessor):
@@ -53,10 +57,8 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         query = _query(query_bundle)
         if not nodes:
             return []
-        with self._events(query, nodes) as event:
-            ranked = self._ranked(nodes, self._rank(query, self._texts(nodes)))
-            event.on_end({EventPayload.NODES: ranked})
-        return self._ended(ranked)
+        with self._events(query, nodes) as ended:
+            return ended(self._ranked(query, nodes))
 
     @dispatcher.span
     async def _apostprocess_nodes(
@@ -65,43 +67,67 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         query = _query(query_bundle)
         if not nodes:
             return []
-        with self._events(query, nodes) as event:
-            ranked = self._ranked(nodes, await self._arank(query, self._texts(nodes)))
-            event.on_end({EventPayload.NODES: ranked})
-        return self._ended(ranked)
+        with self._events(query, nodes) as ended:
+            return ended(await self._reranker.run(self._ranked, query, nodes))
 
-    def _texts(self, nodes: Sequence[NodeWithScore]) -> list[str]:
-        return [node.node.get_content(self.metadata_mode) for node in nodes]
-
-    def _ranked(
-        self, nodes: Sequence[NodeWithScore], results: Sequence[RerankResult]
-    ) -> list[NodeWithScore]:
+    def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+        texts = [node.node.get_content(self.metadata_mode) for node in nodes]
         keep = self.keep_retrieval_score
-        return [reranked_node(nodes[result.index], result, keep) for result in results]
+        return [reranked_node(nodes[r.index], r, keep) for r in self._rank(query, texts)]
 
     @contextmanager
-    def _events(self, query: str, nodes: Sequence[NodeWithScore]) -> Iterator[EventContext]:
-        """Tell both of LlamaIndex's event systems that a rerank starts."""
-        copies = [NodeWithScore(node=node.node, score=node.score) for node in nodes]
+    def _events(self, query: str, nodes: Sequence[NodeWithScore]) -> Iterator[Ended]:
+        """Tell both of LlamaIndex's event systems of a rerank's start and end.
+
+        They get copies: others write scores into nodes, and so into what was told.
+        """
+        copies = _copies(nodes)
         top_n = len(nodes) if self.top_n is None else self.top_n
         dispatcher.event(
-            ReRankStartEvent(query=query, nodes=copies, top_n=top_n, model_name=self.model)
+            ReRankStartEvent(query=query, nodes=copies, top_n=top_n, model_name=self._model_name)
         )
         payload: dict[str, object] = {
             EventPayload.NODES: copies,
-            EventPayload.MODEL_NAME: self.model,
+            EventPayload.MODEL_NAME: self._model_name,
             EventPayload.QUERY_STR: query,
             EventPayload.TOP_K: top_n,
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-            yield event
 
-    def _ended(self, ranked: list[NodeWithScore]) -> list[NodeWithScore]:
-        dispatcher.event(ReRankEndEvent(nodes=list(ranked)))
-        return ranked
+            def ended(ranked: list[NodeWithScore]) -> list[NodeWithScore]:
+                event.on_end({EventPayload.NODES: _copies(ranked)})
+                dispatcher.event(ReRankEndEvent(nodes=_copies(ranked)))
+                return ranked
+
+            yield ended
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The settings, without the key.
+
+        Raises:
+            ConfigError: A scorer or expander of your own can't be written down.
+        """
+        for name in ("scorer", "query_expander"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"{name} is an object of yours, which to_dict can't write down")
+        return super().to_dict(**kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        for name in ("scorer", "query_expander"):
+            try:
+                pickle.dumps(getattr(self, name))
+            except Exception as error:  # LlamaIndex would drop it, here and in the copy
+                kind = type(getattr(self, name)).__name__
+                raise ConfigError(f"{name}: a {kind} does not pickle: {error}") from error
+        return super().__getstate__()
 
 
 def _query(query_bundle: QueryBundle | None) -> str:
     if query_bundle is None:
         raise InvalidInputError("Missing query bundle in extra info: a query is needed to rerank")
+    check_query(query_bundle.query_str, None)
     return query_bundle.query_str
+
+
+def _copies(nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+    return [NodeWithScore(node=node.node, score=node.score) for node in nodes]

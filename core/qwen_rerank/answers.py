@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from numbers import Real
 
 from qwen_rerank.errors import BadScoresError
 
 
-def check_scores(scores: Sequence[float], count: int) -> None:
+def check_scores(scores: Sequence[float], documents: Sequence[str]) -> None:
     """Raise BadScoresError unless it is one score in [0, 1] per document."""
-    if len(scores) != count:
-        raise BadScoresError(f"wanted {count} scores, one per document, got {len(scores)}")
-    for place, score in enumerate(scores):
-        if not 0 <= score <= 1 or math.isnan(score):
-            raise BadScoresError(f"wanted scores in [0, 1], got {score!r} for document {place}")
+    if not isinstance(scores, Sequence) or isinstance(scores, str | bytes):
+        raise BadScoresError(f"wanted a list of scores, got {type(scores).__name__}")
+    if len(scores) != len(documents):
+        raise BadScoresError(f"wanted {len(documents)} scores, one per document, got {len(scores)}")
+    for score, document in zip(scores, documents, strict=True):
+        if not _is_score(score):
+            raise BadScoresError(f"wanted scores in [0, 1], got {score!r} for {document[:40]!r}")
+
+
+def _is_score(score: object) -> bool:
+    return isinstance(score, Real) and not isinstance(score, bool) and 0 <= float(score) <= 1

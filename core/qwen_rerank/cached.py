@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class MemoryStore:
     _scores: TTLCache[bytes, CachedScore] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl))
+        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl, timer=time.monotonic))
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
@@ -140,7 +141,7 @@ class CachedScorer:
 
     def _plain(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
         answer = self.scorer.score(query, documents, instruction=instruction)
-        check_scores(answer, len(documents))
+        check_scores(answer, documents)
         return answer if isinstance(answer, Scores) else Scores(answer)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -19,7 +19,26 @@ def check_query(query: str, instruction: str | None) -> None:
         raise InvalidInputError("instruction must hold a text or be None, it is blank")
 
 
-def check_queries(queries: Sequence[str], instruction: str | None) -> None:
+def check_queries(
+    queries: Sequence[str],
+    documents_per_query: Sequence[Sequence[str]],
+    instruction: str | None,
+) -> None:
+    """Raise InvalidInputError unless there is a list of documents for each query."""
+    for name, many in (("queries", queries), ("documents_per_query", documents_per_query)):
+        if isinstance(many, str | bytes) or not isinstance(many, Sequence):
+            raise InvalidInputError(f"{name} must be a list, got {type(many).__name__}")
+    if len(queries) != len(documents_per_query):
+        raise InvalidInputError(
+            f"wanted one list of documents for each of {len(queries)} queries, "
+            f"got {len(documents_per_query)}"
+        )
+    for query, documents in zip(queries, documents_per_query, strict=True):
+        check_query(query, instruction)
+        check_documents(documents)
+
+
+def check_phrasings(queries: Sequence[str], instruction: str | None) -> None:
     """Raise InvalidInputError unless there is at least one, and each is right."""
     if isinstance(queries, str | bytes) or not isinstance(queries, Sequence) or not queries:
         raise InvalidInputError(f"queries must be a list of at least one text, got {queries!r:.80}")

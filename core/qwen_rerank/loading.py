@@ -15,7 +15,7 @@ from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
 
 
-def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker:
+def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
     """Make a reranker from settings.
 
     Does no I/O: a model loads, and a server is asked, when the first documents come.
@@ -31,6 +31,8 @@ def load(settings: RerankerSettings | None = None, /, **fields: Any) -> Reranker
     if settings is not None and fields:
         raise ConfigError("load takes either a settings object or settings by name, got both")
     chosen = settings or RerankerSettings(**fields)
+    if not isinstance(chosen, RerankerSettings):
+        return Reranker(load_scorer(chosen), instruction=chosen.instruction)
     return Reranker(
         load_scorer(chosen),
         instruction=chosen.instruction,

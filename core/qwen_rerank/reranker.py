@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from qwen_rerank.answers import check_scores
-from qwen_rerank.errors import ModelLoadError, ScorerError
-from qwen_rerank.inputs import check_documents, check_limits, check_queries, check_query
+from qwen_rerank.asking import Answer, ask, ask_many
+from qwen_rerank.calls import CallPool
+from qwen_rerank.candidates import Candidates
+from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.inputs import (
+    check_documents,
+    check_limits,
+    check_phrasings,
+    check_queries,
+    check_query,
+)
 from qwen_rerank.multiquery import Merge, merge_rankings
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.prefilter import Prefilter
-from qwen_rerank.types import RerankResult, Scorer, Scores
+from qwen_rerank.types import OnProgress, RerankResult, Scorer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OnError = Literal["original_order", "raise"]
-
-MAX_CALLS_IN_FLIGHT = 256
 
 
 class Reranker:
@@ -44,6 +50,8 @@ class Reranker:
         on_error: OnError = "raise",
         prefilter: Prefilter | None = None,
     ) -> None:
+        if on_error not in get_args(OnError):
+            raise ConfigError(f"on_error must be one of {get_args(OnError)}, got {on_error!r}")
         self.scorer = scorer
         self.instruction = instruction
         self.on_error = on_error
@@ -83,31 +91,52 @@ class Reranker:
             InvalidInputError: An argument is not of the kind said above.
             ScorerError: No scores could be had; see `on_error`.
         """
-        instruction = self.instruction if instruction is None else instruction
-        check_query(query, instruction)
+        task = self._task(instruction)
+        check_query(query, task)
         check_documents(documents)
         check_limits(top_n, score_threshold)
-        kept = self._kept(query, documents)
-        try:
-            scores = self._scores(query, [documents[place] for place in kept], instruction)
-        except ModelLoadError:
-            raise
-        except ScorerError as error:
-            return self._original_order(error, len(documents), top_n)
-        ranked = [replace(one, index=kept[one.index]) for one in _ranking(scores, score_threshold)]
-        if score_threshold is None:
-            ranked += self._left_out(kept, len(documents))
-        return ranked[:top_n]
+        candidates = Candidates(query, documents, self.prefilter)
+        answer = ask(self.scorer, query, candidates.texts, task)
+        return self._ranking(candidates, answer, score_threshold)[:top_n]
 
-    async def arerank(
-        self, query: str, documents: Sequence[str], **options: Any
-    ) -> list[RerankResult]:
-        """`rerank` without blocking the event loop; takes the same arguments.
+    def rerank_many(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        instruction: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[list[RerankResult]]:
+        """`rerank` for many queries, each with documents of its own.
 
-        Runs on threads of its own, so that many slow calls never starve the loop's
-        default executor.
+        All input is checked before anything is scored. A scorer that can share work between
+        queries (`BulkScorer`) gets them in one call and, when it fails, fails for all.
+
+        Args:
+            queries: What is searched for.
+            documents_per_query: The candidates of each query, in the order of `queries`.
+            top_n: For each query, as in `rerank`.
+            score_threshold: For each query, as in `rerank`.
+            instruction: For each query, as in `rerank`.
+            on_progress: Told how many documents are done, and how many there are in all;
+                equal texts of one query count once.
+
+        Returns:
+            What `rerank` returns, for each query.
         """
-        return await self._aside(partial(self.rerank, query, documents, **options))
+        task = self._task(instruction)
+        check_queries(queries, documents_per_query, task)
+        check_limits(top_n, score_threshold)
+        pairs = zip(queries, documents_per_query, strict=True)
+        many = [Candidates(query, documents, self.prefilter) for query, documents in pairs]
+        texts = [candidates.texts for candidates in many]
+        answers = ask_many(self.scorer, queries, texts, task, on_progress)
+        return [
+            self._ranking(candidates, answer, score_threshold)[:top_n]
+            for candidates, answer in zip(many, answers, strict=True)
+        ]
 
     def rerank_queries(
         self,
@@ -121,6 +150,8 @@ class Reranker:
     ) -> list[RerankResult]:
         """Rank documents by their relevance to any of several phrasings of one query.
 
+        When a scorer answers for some phrasings only, the others are left out.
+
         Args:
             queries: The phrasings; equal ones count once. A single one is plain `rerank`.
             documents: The candidates; each comes back at most once.
@@ -129,70 +160,60 @@ class Reranker:
             top_n: See `rerank`, as for the other arguments, what is returned and raised.
             score_threshold: Compared with the best score.
             instruction: The same for every phrasing.
-
-        When a scorer answers for some phrasings only, the others are left out.
         """
-        check_queries(queries, instruction)
+        check_phrasings(queries, self._task(instruction))
         check_limits(top_n, score_threshold)
-        distinct = dict.fromkeys(queries)
-        rankings = [self.rerank(one, documents, instruction=instruction) for one in distinct]
+        distinct = list(dict.fromkeys(queries))
+        rankings = self.rerank_many(distinct, [documents] * len(distinct), instruction=instruction)
         merged = merge_rankings(rankings, merge)
-        if score_threshold is not None and merged and merged[0].score is not None:
-            merged = [
-                one for one in merged if one.score is not None and one.score >= score_threshold
-            ]
-        return merged[:top_n]
+        return _above(merged, score_threshold)[:top_n]
 
-    async def arerank_queries(
-        self, queries: Sequence[str], documents: Sequence[str], **options: Any
+    async def arerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        instruction: str | None = None,
     ) -> list[RerankResult]:
-        """`rerank_queries` without blocking the event loop; takes the same arguments."""
-        return await self._aside(partial(self.rerank_queries, queries, documents, **options))
-
-    async def _aside(self, call: Callable[[], list[RerankResult]]) -> list[RerankResult]:
-        run = partial(contextvars.copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
-
-    def _kept(self, query: str, documents: Sequence[str]) -> Sequence[int]:
-        """Places of the documents to score, in the caller's order."""
-        if self.prefilter is None:
-            return range(len(documents))
-        return self.prefilter.keep(query, documents)
-
-    def _left_out(self, kept: Sequence[int], count: int) -> list[RerankResult]:
-        if self.prefilter is None:
-            return []
-        reason, scored = self.prefilter.reason, set(kept)
-        return [RerankResult(i, None, not_reranked=reason) for i in range(count) if i not in scored]
-
-    def _scores(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
-        """One score per document, each distinct text scored once."""
-        distinct = list(dict.fromkeys(documents))
-        if not distinct:
-            return Scores([])
-        answer = self.scorer.score(query, distinct, instruction=instruction)
-        check_scores(answer, len(distinct))
-        self._outages.ended()
-        place = {text: i for i, text in enumerate(distinct)}
-        known = answer if isinstance(answer, Scores) else Scores(answer)
-        return Scores(
-            [float(answer[place[text]]) for text in documents],
-            truncated=[i for i, text in enumerate(documents) if place[text] in known.truncated],
-            fallback=known.fallback,
+        """`rerank` without blocking the event loop."""
+        return await self.run(
+            self.rerank,
+            query,
+            documents,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            instruction=instruction,
         )
 
-    def _original_order(
-        self, error: ScorerError, count: int, top_n: int | None
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that reranks on one of this reranker's own threads.
+
+        Many slow calls never starve the event loop's default executor. A call whose task
+        is cancelled keeps its thread until the scorer answers or gives up.
+        """
+        call = partial(contextvars.copy_context().run, function, *args, **kwargs)
+        return await self._calls.run(call)
+
+    def _task(self, instruction: str | None) -> str | None:
+        return self.instruction if instruction is None else instruction
+
+    def _ranking(
+        self, candidates: Candidates, answer: Answer, threshold: float | None
     ) -> list[RerankResult]:
+        if not isinstance(answer, ScorerError):
+            if candidates.texts:
+                self._outages.ended()
+            return candidates.ranking(answer, threshold)
         if self.on_error == "raise":
-            raise error
-        self._outages.log(error)
-        reason = f"{type(error).__name__}: {error}"
-        return [RerankResult(i, None, not_reranked=reason) for i in range(count)[:top_n]]
+            raise answer
+        self._outages.log(answer)
+        return candidates.original_order(f"{type(answer).__name__}: {answer}")
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
+    def _calls(self) -> CallPool:
+        return CallPool()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.scorer, self.instruction, self.on_error, self.prefilter)
@@ -204,9 +225,8 @@ def _rebuild(
     return Reranker(scorer, instruction=instruction, on_error=on_error, prefilter=prefilter)
 
 
-def _ranking(scores: Scores, threshold: float | None) -> list[RerankResult]:
-    best_first = sorted(range(len(scores)), key=lambda i: -scores[i])
-    kept = [i for i in best_first if threshold is None or scores[i] >= threshold]
-    return [
-        RerankResult(i, scores[i], i in scores.truncated, fallback=scores.fallback) for i in kept
-    ]
+def _above(ranking: list[RerankResult], threshold: float | None) -> list[RerankResult]:
+    """What reaches the threshold; an original order has no scores to compare, and stays."""
+    if threshold is None or all(result.score is None for result in ranking):
+        return ranking
+    return [r for r in ranking if r.score is not None and r.score >= threshold]

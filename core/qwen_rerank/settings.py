@@ -41,7 +41,7 @@ def _base_urls(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(url, str) for url in value):
         return value
     if not value:
-        raise ValueError("names no server")
+        raise ValueError("base_url must name at least one server, or be None")
     urls = tuple(map(checked_base_url, value))
     return urls if len(urls) > 1 else urls[0]
 
@@ -100,7 +100,10 @@ class ScorerSettings(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise ConfigError(_explain(type(self), error, data)) from None  # may hold the key
+            reason = _explain(type(self), error, data)
+        else:
+            return
+        raise ConfigError(reason)  # pydantic's own error, which may hold the key, is gone here
 
     @model_validator(mode="before")
     @classmethod
@@ -133,7 +136,7 @@ class RerankSettings(RerankerSettings):
 def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for owner in settings.__mro__:
-        if issubclass(owner, ScorerSettings):
+        if owner.__module__ == __name__:  # an adapter's own fields have no variables
             for name in owner.__annotations__:
                 value = os.environ.get(VARIABLE + name.upper(), "").strip()
                 if value and name != "model_config":
@@ -151,6 +154,14 @@ def _explain_one(settings: type[BaseModel], error: dict[str, Any], given: dict[s
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, settings.model_fields, n=1)
         return f"unknown setting {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
-    came = f", got {error['input']!r}" if name and name not in _UNSHOWN else ""
+    came = f", got {_shown(error['input'])}" if name and name not in _UNSHOWN else ""
     source = "" if name in given else f" (from {VARIABLE}{name.upper()})"
+    if error["type"] == "value_error":  # from a check of this package, which is plain already
+        return f"{error['ctx']['error']}{source}"
     return f"{name}: {error['msg'].lower()}{came}{source}"
+
+
+def _shown(value: object) -> str:
+    """A plain value as it came; of an object only its type, for its repr may hold a key."""
+    plain = isinstance(value, str | int | float | bool | None)
+    return repr(value) if plain else f"a {type(value).__name__}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +26,30 @@ class Scorer(Protocol):
 
         Raises:
             ScorerError: No scores could be had; see its subclasses.
+        """
+        ...
+
+
+OnProgress = Callable[[int, int], None]
+"""Told now and then how many documents are done, and how many there are in all."""
+
+
+@runtime_checkable
+class BulkScorer(Scorer, Protocol):
+    """A scorer that is quicker with many queries in one call than with one after another."""
+
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Sequence[Sequence[float]]:
+        """What `score` gives for each query with its own documents, in the order of both.
+
+        Raises:
+            ScorerError: No scores could be had for one of them.
         """
         ...
 

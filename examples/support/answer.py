@@ -20,9 +20,10 @@ def ask(base_url: str, prompt: str) -> str:
     """The server's first model answers; `OPENAI_API_KEY` is sent if it is set."""
     key = os.environ.get("OPENAI_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    models = requests.get(f"{base_url}/models", headers=headers, timeout=TIMEOUT).json()
+    models = requests.get(f"{base_url}/models", headers=headers, timeout=TIMEOUT)
+    models.raise_for_status()
     body = {
-        "model": models["data"][0]["id"],
+        "model": models.json()["data"][0]["id"],
         "messages": [{"role": "user", "content": prompt}],
     }
     reply = requests.post(

@@ -21,7 +21,17 @@ def read_corpus(name: str) -> list[str]:
 
 def _notes(folder: Path) -> Iterator[str]:
     for path in sorted([*folder.rglob("*.md"), *folder.rglob("*.txt")]):
-        yield from re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip())
+        paragraphs = re.split(r"\n\s*\n", _text(path))
+        yield from (paragraph.strip() for paragraph in paragraphs if paragraph.strip())
+
+
+def _text(path: Path) -> str:
+    """UTF-8, or GB 18030 as many Chinese notes still are."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("gb18030", errors="replace")
 
 
 def _docstrings() -> Iterator[str]:

@@ -50,7 +50,14 @@ def test_doctor_shows_what_is_used_and_why(tiny_model: Path) -> None:
     assert "yes is token 9693, no is token 2152" in answer.stdout
     assert "69 + 16 tokens" in answer.stdout
     assert "cpu (as set" in answer.stdout
-    assert answer.returncode in {0, 1}  # random weights may well prefer the wrong answer
+    assert answer.returncode == 1  # random weights prefer the wrong answer
+    assert "the model prefers a wrong answer" in answer.stderr
+
+
+def test_doctor_finds_the_built_in_model_well() -> None:
+    answer = qwen_rerank("doctor", "--model", "builtin")
+    assert answer.returncode == 0, answer.stderr
+    assert "for the right answer" in answer.stdout
 
 
 def test_download_prints_the_folder(tiny_model: Path) -> None:
@@ -65,6 +72,7 @@ def test_download_prints_the_folder(tiny_model: Path) -> None:
         (["rerank", "q", "--top-n", "0"], "top_n: .* got '0'"),
         (["rerank", "q", "--model", "./nowhere"], "neither a folder"),
         (["doctor", "--dtype", "int4"], "dtype"),
+        (["rerank", "q", "--base-url", "http://127.0.0.1:9", "--timeout", "1"], "127.0.0.1:9"),
     ],
 )
 def test_an_error_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
@@ -73,6 +81,16 @@ def test_an_error_is_one_line_and_exit_1(arguments: list[str], message: str) -> 
     [line] = answer.stderr.splitlines()
     assert line.startswith("qwen-rerank: ")
     assert re.search(message, line), line
+
+
+def test_broken_weights_are_one_line_too(tiny_model: Path, tmp_path: Path) -> None:
+    for file in tiny_model.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = (tmp_path / "config.json").read_text().replace(": 96", ": 95")
+    (tmp_path / "config.json").write_text(config)
+    answer = qwen_rerank("rerank", "q", "--model", str(tmp_path), stdin="one\n")
+    [line] = answer.stderr.splitlines()
+    assert "can't be read" in line
 
 
 def test_wrong_usage_is_exit_2() -> None:

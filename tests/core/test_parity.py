@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from qwen_rerank import QWEN3, QWEN3_OFFICIAL, InvalidInputError, LocalScorer
-from qwen_rerank.local.encoder import PromptEncoder
-from tests.qwen3.models import save_causal, save_classifier
+from qwen_rerank.local.encoder import PromptEncoder, answer_ids
+from tests.qwen3.models import convert_to_classifier, save_causal
 from tests.qwen3.official import OfficialReranker
 
 CHINA = "What is the capital of China?"
@@ -21,6 +21,16 @@ GRAVITY = (
     "Gravity is a force that attracts two bodies towards each other. It gives weight to physical "
     "objects and is responsible for the movement of planets around the sun."
 )
+# from the reference: the ids of the system turn, and of the default instruction's line
+PREFIX = [
+    *(151644, 8948, 198, 60256, 3425, 279, 11789, 20027, 279, 8502, 3118, 389, 279, 11361, 323),
+    *(279, 758, 1235, 3897, 13, 7036, 429, 279, 4226, 646, 1172, 387, 330, 9693, 1, 476, 330),
+    *(2152, 3263, 151645, 198, 151644, 872, 198),
+]
+TASK = [
+    *(27, 641, 1235, 26818, 16246, 264, 3482, 2711, 3239, 11, 17179, 9760, 46769, 429, 4226),
+    *(279, 3239, 198),
+]
 MIXED = [
     "",
     BEIJING,
@@ -31,7 +41,7 @@ MIXED = [
     "多语言 text mit Umlauten: größer, für; и кириллица; 日本語。",
     "def f(x):\n\treturn x ** 2  # 平方\n\n\n",
     "'s 12345 🙂🙂",
-    "word " * 700,
+    "word " * 300,
 ]
 
 
@@ -41,13 +51,13 @@ def encoder(qwen3_tokenizer: Tokenizer) -> PromptEncoder:
 
 
 def test_ids_of_the_pieces(encoder: PromptEncoder, qwen3_tokenizer: Tokenizer) -> None:
-    prefix = qwen3_tokenizer.encode(QWEN3.prefix, add_special_tokens=False).ids
-    assert len(prefix) == 39
-    assert prefix[:4] == [151644, 8948, 198, 60256]
-    assert prefix[-6:] == [2152, 3263, 151645, 198, 151644, 872, 198][-6:]
+    assert len(PREFIX) == 39
+    assert len(TASK) == 18
+    head = encoder.head("q")
+    assert head[: 39 + 18] == PREFIX + TASK
+    assert head[39 + 18 :] == [27, 2859, 26818, *encoder.encode_texts([" q\n"])[0], 75692, 26818]
     assert encoder.suffix == [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
-    assert encoder.answer_ids() == (9693, 2152)
-    assert encoder.head("q")[-2:] == [75692, 26818]
+    assert answer_ids(qwen3_tokenizer, ("yes", "no")) == (9693, 2152)
 
 
 def test_lengths_of_the_official_pairs(encoder: PromptEncoder) -> None:
@@ -84,25 +94,17 @@ def test_scores_equal_the_official_code(
         ours = scorer.score(query, documents, instruction=task)
         truth = official.score(query, documents, task)
         assert ours == pytest.approx(truth, abs=1e-5)
-    assert max(truth) - min(truth) > 0.05, "scores this close would hide a mistake"
+        assert max(truth) - min(truth) > 0.05, "scores this close would hide a mistake"
 
 
 @pytest.mark.parametrize("labels", [1, 2])
-def test_a_sequence_classification_form_scores_like_its_own_model(
-    tmp_path: Path, qwen3_tokenizer: Tokenizer, labels: int
+def test_a_converted_checkpoint_scores_like_the_original(
+    tiny_model: Path, tmp_path: Path, qwen3_tokenizer: Tokenizer, labels: int
 ) -> None:
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    folder = save_classifier(tmp_path, qwen3_tokenizer, labels=labels)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    scores = LocalScorer(str(folder), device="cpu", dtype="float32").score(CHINA, MIXED)
-    for document, score in zip(MIXED, scores, strict=True):
-        ids = qwen3_tokenizer.encode(QWEN3.text(CHINA, document)).ids
-        with torch.inference_mode():
-            logits = model(torch.tensor([ids])).logits[0]
-        odds = logits[0] if labels == 1 else logits[1] - logits[0]
-        assert score == pytest.approx(torch.sigmoid(odds).item(), abs=1e-5)
+    folder = convert_to_classifier(tiny_model, tmp_path, qwen3_tokenizer, labels)
+    official = OfficialReranker(tiny_model)
+    scorer = LocalScorer(str(folder), device="cpu", dtype="float32")
+    assert scorer.score(CHINA, MIXED) == pytest.approx(official.score(CHINA, MIXED), abs=1e-5)
 
 
 def test_truncation_cuts_documents_only_and_says_so(tiny_model: Path) -> None:

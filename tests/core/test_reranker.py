@@ -6,10 +6,12 @@ import math
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from qwen_rerank import (
     BadScoresError,
@@ -24,6 +26,8 @@ from qwen_rerank import (
     load,
 )
 from qwen_rerank.testing import FakeScorer
+from tests.qwen3.models import save_causal
+from tests.qwen3.tokenizer import build_tokenizer
 
 DOCUMENTS = ["b", "a b", "", "b a", "c"]
 
@@ -89,10 +93,33 @@ def test_wrong_input_is_named_before_any_work(arguments: dict[str, Any], message
     assert scorer.calls == []
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
-def test_a_score_that_is_none_is_an_error(score: float) -> None:
-    with pytest.raises(BadScoresError, match="for document 1"):
-        Reranker(FakeScorer(lambda q, d: score if d == "b" else 0.5)).rerank("a", ["a", "b"])
+@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1, None, "0.5", True])
+def test_a_score_that_is_none_is_an_error(score: Any) -> None:
+    with pytest.raises(BadScoresError, match="for 'the bad one'"):
+        Reranker(FakeScorer(lambda q, d: score if "bad" in d else 0.5)).rerank(
+            "a", ["a", "the bad one"]
+        )
+
+
+def test_a_model_that_computes_nan_is_an_error(tmp_path: Path, qwen3_tokenizer: Tokenizer) -> None:
+    folder = save_causal(tmp_path, qwen3_tokenizer, initializer_range=float("inf"))
+    reranker = load(model=str(folder), device="cpu", on_error="raise")
+    with pytest.raises(BadScoresError, match="computed a number that is none"):
+        reranker.rerank("a", ["b"])
+
+
+def test_an_unknown_policy_is_named() -> None:
+    with pytest.raises(ConfigError, match="on_error must be one of"):
+        Reranker(FakeScorer(), on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_an_object_in_the_wrong_place_is_not_printed() -> None:
+    class Keyed:
+        def __repr__(self) -> str:
+            return "Keyed('sk-secret')"
+
+    with pytest.raises(ConfigError, match=r"scorer: .*got a Keyed"):
+        load(scorer=Keyed())
 
 
 def test_a_wrong_count_is_an_error() -> None:
@@ -100,8 +127,14 @@ def test_a_wrong_count_is_an_error() -> None:
         def score(self, query: str, documents: Any, *, instruction: str | None = None) -> Any:
             return [0.5]
 
+    class Nothing:
+        def score(self, query: str, documents: Any, *, instruction: str | None = None) -> Any:
+            return None
+
     with pytest.raises(BadScoresError, match="wanted 2 scores, one per document, got 1"):
         Reranker(Short()).rerank("a", ["a", "b"])
+    with pytest.raises(BadScoresError, match="wanted a list of scores, got NoneType"):
+        Reranker(Nothing()).rerank("a", ["a", "b"])
 
 
 def test_an_outage_loses_no_document_and_makes_up_no_score() -> None:
@@ -167,6 +200,30 @@ def _other_architecture(folder: Path) -> None:
     (folder / "config.json").write_text(text.replace("Qwen3ForCausalLM", "BertModel"))
 
 
+def _edit(folder: Path, old: str, new: str) -> None:
+    text = (folder / "config.json").read_text()
+    assert old in text
+    (folder / "config.json").write_text(text.replace(old, new))
+
+
+def _no_positions(folder: Path) -> None:
+    _edit(folder, '"max_position_embeddings": 4096', '"max_position_embeddings": null')
+
+
+def _odd_architectures(folder: Path) -> None:
+    _edit(folder, '"Qwen3ForCausalLM"', '["Qwen3ForCausalLM"]')
+
+
+def _odd_width(folder: Path) -> None:
+    _edit(folder, '"hidden_size": 48', '"hidden_size": "wide"')
+
+
+def _smaller_vocabulary(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    save_causal(folder, build_tokenizer(), vocab_size=1000)
+
+
 def _more_layers_than_weights(folder: Path) -> None:
     text = (folder / "config.json").read_text()
     text = text.replace('"num_hidden_layers": 3', '"num_hidden_layers": 4')
@@ -183,6 +240,10 @@ def _more_layers_than_weights(folder: Path) -> None:
         (_corrupt_weights, "can't be read"),
         (_corrupt_config, "can't be read"),
         (_other_architecture, "names .*BertModel"),
+        (_no_positions, "max_position_embeddings must be a whole number"),
+        (_odd_architectures, "must name the architecture"),
+        (_odd_width, "can't be read"),
+        (_smaller_vocabulary, "the tokenizer has 151669 tokens, the model 1000"),
         (_more_layers_than_weights, "lack .*layers.3"),
     ],
 )
@@ -207,7 +268,24 @@ def test_a_model_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         load(model="Qwen/No-Such-Model").rerank("a", ["b"])
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_model_is_loaded_once_however_it_is_spelled(tiny_model: Path) -> None:
+    from qwen_rerank import QWEN3_OFFICIAL, LocalScorer
+    from qwen_rerank.local.model import _models
+
+    folder = str(tiny_model)
+    scorers = [
+        LocalScorer(folder),
+        LocalScorer(folder + "/", device="cpu", dtype="fp32"),
+        LocalScorer(folder, dtype="float32", max_length=99),
+        LocalScorer(folder, device="cpu", prompt=QWEN3_OFFICIAL),
+    ]
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda scorer: scorer.score("a", ["b"])[0], scorers * 4))
+    assert len([key for key in _models if key.model == str(tiny_model.resolve())]) == 1
+    assert answers == pytest.approx([answers[0]] * 16)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", "meta"])
 def test_a_device_that_is_not_there_is_named(tiny_model: Path, device: str) -> None:
     with pytest.raises(ConfigError, match=f"device .*'{device}'"):
         load(model=str(tiny_model), device=device).rerank("a", ["b"])

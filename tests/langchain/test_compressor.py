@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,13 @@ from langchain_core.load import dumpd, dumps, load
 from pydantic import SecretStr
 
 from langchain_qwen_rerank import QwenCrossEncoder, QwenRerank
-from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, ScorerUnavailableError
+from qwen_rerank import (
+    ConfigError,
+    FallbackScorer,
+    InvalidInputError,
+    LocalScorer,
+    ScorerUnavailableError,
+)
 from qwen_rerank.testing import FakeScorer
 
 
@@ -178,6 +185,26 @@ def test_what_makes_the_scorer_is_fixed_and_a_copy_may_differ(documents: list[Do
     assert names(compressor.compress_documents(documents, "red wine"))[0] == "d"
 
 
+def test_another_models_scores_are_marked(documents: list[Document]) -> None:
+    down = FakeScorer(error=ScorerUnavailableError("the server is down"))
+    compressor = rerank(scorer=FallbackScorer(down, FakeScorer()))
+    [first, *_] = compressor.compress_documents(documents, "red wine")
+    assert first.metadata["relevance_score"] == 1.0
+    assert "the server is down" in first.metadata["rerank_fallback"]
+
+
+def test_an_outage_leaves_no_old_score_to_be_taken_for_ours() -> None:
+    compressor = rerank(scorer=FakeScorer(error=ScorerUnavailableError("down")))
+    [kept] = compressor.compress_documents([Document("a", metadata={"relevance_score": 9})], "a")
+    assert list(kept.metadata) == ["rerank_error"]
+
+
+def test_metadata_that_cannot_be_copied_is_shared() -> None:
+    lock = threading.Lock()
+    [ranked] = rerank().compress_documents([Document("a", metadata={"lock": lock})], "a")
+    assert ranked.metadata["lock"] is lock
+
+
 def test_two_adapters_of_one_model_share_its_weights(
     tiny_model: Path, documents: list[Document]
 ) -> None:
@@ -229,7 +256,7 @@ async def test_a_trace_shows_the_rerank_under_its_retriever(
         retriever.invoke("red wine", config={"callbacks": [recorder]})
     [run] = [run for run in recorder.runs.values() if run.get("name") == "QwenRerank"]
     assert recorder.runs[run["parent_run_id"]]["name"] == "ContextualCompressionRetriever"
-    assert run["metadata"]["ls_model_name"] == "Qwen/Qwen3-Reranker-0.6B"
+    assert run["metadata"]["ls_model_name"] == "FakeScorer"
     assert names(run["outputs"]) == ["d", "a"]
 
 
@@ -277,10 +304,17 @@ def test_pickle_and_copies_keep_working(documents: list[Document]) -> None:
         assert names(again.compress_documents(documents, "red wine")) == ["d", "a"]
 
 
-def test_dumpd_and_load_keep_the_settings() -> None:
+def test_objects_of_the_user_are_never_silently_left_out() -> None:
+    for settings in ({"scorer": FakeScorer()}, {"document_formatter": repr}):
+        written = dumpd(QwenRerank(model="builtin", **settings))
+        assert written["type"] == "not_implemented"
+
+
+def test_dumpd_and_load_keep_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     compressor = QwenRerank(model="builtin", top_n=None, instruction="Find fruit")
     written = json.loads(dumps(compressor))
     assert written == dumpd(compressor)
+    monkeypatch.setenv("QWEN_RERANK_SCORE_THRESHOLD", "0.9")  # of the machine that loads
     again = load(written, allowed_objects=[QwenRerank], valid_namespaces=["langchain_qwen_rerank"])
     assert again.model_dump() == compressor.model_dump()
 
@@ -316,3 +350,21 @@ def test_the_cross_encoder_serves_langchains_own_reranker(documents: list[Docume
     assert names(reranker.compress_documents(documents, "red wine")) == ["d", "a"]
     with pytest.raises(ConfigError, match="unknown setting 'top_n'"):
         QwenCrossEncoder(top_n=3)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="model can't be changed any more"):
+        encoder.model = "builtin"
+    encoder.instruction = "Find drinks"
+    encoder.score([("red", "red")])
+    assert isinstance(encoder.scorer, FakeScorer)
+    assert encoder.scorer.calls[-1][2] == "Find drinks"
+
+
+def test_a_formatter_does_not_block_the_event_loop(documents: list[Document]) -> None:
+    threads = set()
+
+    def formatter(document: Document) -> str:
+        threads.add(threading.current_thread())
+        return document.page_content
+
+    compressor = rerank(document_formatter=formatter)
+    asyncio.run(compressor.acompress_documents(documents, "red wine"))
+    assert threading.main_thread() not in threads

@@ -79,6 +79,10 @@ def test_the_retrieval_score_is_kept_and_hidden_from_the_llm(nodes: list[NodeWit
     for mode in (MetadataMode.LLM, MetadataMode.EMBED):
         assert ranked[0].node.get_content(mode) == "red wine"
     assert nodes[3].node.metadata == {}
+    again = rerank(keep_retrieval_score=True).postprocess_nodes(ranked, query_str="red")
+    last = next(node for node in again if node.node.node_id == "d")
+    assert last.node.metadata == {"retrieval_score": pytest.approx(0.6)}
+    assert last.node.excluded_llm_metadata_keys == ["retrieval_score"]
 
 
 @pytest.mark.parametrize(
@@ -163,18 +167,24 @@ async def test_events_and_spans_show_the_rerank(
     ranked = await run(postprocessor, nodes, how)
     start, end = [e for e in events.seen if isinstance(e, ReRankStartEvent | ReRankEndEvent)]
     assert isinstance(start, ReRankStartEvent)
-    assert (start.top_n, start.model_name) == (4, "Qwen/Qwen3-Reranker-0.6B")
+    assert (start.top_n, start.model_name) == (4, "FakeScorer")
     assert [node.score for node in start.nodes] == [0.9, 0.8, 0.7, pytest.approx(0.6)]
     assert isinstance(end, ReRankEndEvent)
     assert end.nodes == ranked
+    ranked[0].score = -7  # as other postprocessors do
+    assert end.nodes[0].score == 1.0
     assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 1
     expected = "QwenRerank._apostprocess_nodes" if how == "async" else "._postprocess_nodes"
     assert [s for s in spans.completed_spans if expected in s.id_]
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
-async def test_a_start_without_work_is_never_announced(events: Events, how: str) -> None:
+async def test_a_start_without_work_is_never_announced(
+    nodes: list[NodeWithScore], events: Events, how: str
+) -> None:
     assert await run(rerank(), [], how) == []
+    with pytest.raises(InvalidInputError, match="blank"):
+        rerank().postprocess_nodes(nodes, query_str=" ")
     assert not [event for event in events.seen if isinstance(event, ReRankStartEvent)]
 
 
@@ -205,6 +215,10 @@ def test_to_dict_and_back_and_pickle_keep_the_settings(nodes: list[NodeWithScore
     written = json.loads(postprocessor.to_json())
     assert written["class_name"] == "QwenRerank"
     assert QwenRerank.from_dict(written).to_dict() == postprocessor.to_dict()
+    with pytest.raises(ConfigError, match="scorer is an object of yours"):
+        rerank().to_dict()
+    with pytest.raises(ConfigError, match="scorer: a FakeScorer does not pickle"):
+        pickle.dumps(rerank(scorer=FakeScorer(lambda q, d: 0.5)))
     fake = rerank(top_n=2)
     for again in (pickle.loads(pickle.dumps(fake)), copy.deepcopy(fake)):
         assert names(again.postprocess_nodes(nodes, query_str="red wine")) == ["d", "a"]

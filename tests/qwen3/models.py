@@ -29,11 +29,20 @@ def save_causal(folder: Path, tokenizer: Tokenizer, *, tied: bool = True, **conf
     return _save(model, folder, tokenizer)
 
 
-def save_classifier(folder: Path, tokenizer: Tokenizer, *, labels: int = 1, **config: Any) -> Path:
-    """A conversion to sequence classification."""
-    torch.manual_seed(7)
-    shape = {**TINY, "num_labels": labels, "pad_token_id": 151643, **config}
-    return _save(Qwen3ForSequenceClassification(Qwen3Config(**shape)), folder, tokenizer)
+def convert_to_classifier(source: Path, folder: Path, tokenizer: Tokenizer, labels: int) -> Path:
+    """A reranker converted to sequence classification, as people publish them.
+
+    With one label its row is yes minus no; with two, they are no and yes.
+    """
+    causal = Qwen3ForCausalLM.from_pretrained(source, dtype=torch.float32)
+    shape = {**causal.config.to_dict(), "num_labels": labels, "pad_token_id": 151643}
+    shape.pop("architectures", None)
+    model = Qwen3ForSequenceClassification(Qwen3Config(**shape))
+    model.model.load_state_dict(causal.model.state_dict())
+    rows = causal.get_output_embeddings().weight
+    yes, no = (rows[tokenizer.token_to_id(word)] for word in ("yes", "no"))
+    model.score.weight.data = torch.stack([yes - no] if labels == 1 else [no, yes])
+    return _save(model, folder, tokenizer)
 
 
 def _save(model: Any, folder: Path, tokenizer: Tokenizer) -> Path:

@@ -8,7 +8,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from qwen_rerank.prompt import DEFAULT_INSTRUCTION, QWEN3
+PREFIX = (
+    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
+    'the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
+    "<|im_start|>user\n"
+)
+SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
 
 class OfficialReranker:
@@ -27,9 +33,9 @@ class OfficialReranker:
         self, query: str, documents: Sequence[str], instruction: str | None = None
     ) -> list[list[int]]:
         """Token ids: the body is tokenised as one string and cut at its end."""
-        task = instruction or DEFAULT_INSTRUCTION
-        before = self.tokenizer.encode(QWEN3.prefix, add_special_tokens=False)
-        after = self.tokenizer.encode(QWEN3.suffix, add_special_tokens=False)
+        task = instruction or TASK
+        before = self.tokenizer.encode(PREFIX, add_special_tokens=False)
+        after = self.tokenizer.encode(SUFFIX, add_special_tokens=False)
         bodies = self.tokenizer(
             [f"<Instruct>: {task}\n<Query>: {query}\n<Document>: {d}" for d in documents],
             padding=False,
@@ -39,13 +45,17 @@ class OfficialReranker:
         )["input_ids"]
         return [before + body + after for body in bodies]
 
-    @torch.inference_mode()
     def score(
         self, query: str, documents: Sequence[str], instruction: str | None = None
     ) -> list[float]:
-        """P("yes") for each document."""
-        prompts = {"input_ids": self.prompts(query, documents, instruction)}
-        batch = self.tokenizer.pad(prompts, padding=True, return_tensors="pt")
+        """P("yes") for each document, three at a time: logits over all positions are large."""
+        prompts = self.prompts(query, documents, instruction)
+        batches = [prompts[start : start + 3] for start in range(0, len(prompts), 3)]
+        return [score for batch in batches for score in self._scores(batch)]
+
+    @torch.inference_mode()
+    def _scores(self, prompts: list[list[int]]) -> list[float]:
+        batch = self.tokenizer.pad({"input_ids": prompts}, padding=True, return_tensors="pt")
         logits = self.model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
         ).logits[:, -1, :]

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,7 +92,7 @@ def list_answer(asked: Asked) -> Reply:
     return 200, overlap_items(asked)
 
 
-def at(routes: dict[str, Answer]) -> Answer:
+def at(routes: Mapping[str, Answer]) -> Answer:
     """Answers on these paths only."""
 
     def answer(asked: Asked) -> Reply:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -23,9 +22,8 @@ QUERY = "red wine"
 
 
 @pytest.fixture
-def short_rests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.5)
-    return
 
 
 def failing(status: int = 503, *, times: int | None = None) -> Any:

@@ -76,12 +76,12 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 
 
 def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
-    from qwen_rerank.local.checkpoint import read_config, read_tokenizer
-    from qwen_rerank.local.encoder import PromptEncoder
+    from qwen_rerank.local.checkpoint import max_positions, read_tokenizer
+    from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 
-    positions = int(read_config(folder)["max_position_embeddings"])
-    encoder = PromptEncoder(read_tokenizer(folder), QWEN3, positions)
-    yes, no = encoder.answer_ids()
+    positions, tokenizer = max_positions(folder), read_tokenizer(folder)
+    encoder = PromptEncoder(tokenizer, QWEN3, positions)
+    yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
     encoded = encoder.encode(QUERY, [RIGHT])
     yield "answers", f"yes is token {yes}, no is token {no} (Qwen3: 9693, 2152)"
     lengths = len(encoded.head), len(encoded.tails[0])

@@ -26,8 +26,9 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the documents best first."""
-    settings = RerankSettings(**given_settings(arguments, RerankSettings))
+    """Print the documents best first; an outage is an error here, unless asked for."""
+    given = {"on_error": "raise", **given_settings(arguments, RerankSettings)}
+    settings = RerankSettings(**given)
     documents = _documents(arguments.file)
     results = load(settings).rerank(
         arguments.query,
@@ -42,10 +43,10 @@ def run(arguments: argparse.Namespace) -> None:
 def _documents(file: str | None) -> list[str]:
     data = sys.stdin.buffer.read() if file in (None, "-") else Path(str(file)).read_bytes()
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{file or 'standard input'} is no UTF-8 text: {error}") from None
-    return [line for line in lines if line.strip()]
+    return [line.rstrip("\r") for line in lines if line.strip()]
 
 
 def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
@@ -57,6 +58,7 @@ def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> No
             "document": documents[result.index],
             **({"truncated": True} if result.truncated else {}),
             **({"not_reranked": result.not_reranked} if result.not_reranked else {}),
+            **({"fallback": result.fallback} if result.fallback else {}),
         }
         for rank, result in enumerate(results, start=1)
     ]
@@ -64,6 +66,8 @@ def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> No
 
 
 def _print_table(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
+    for reason in {result.not_reranked or result.fallback for result in results} - {None}:
+        print(f"not as meant: {reason}", file=sys.stderr)
     print("rank   score  index  document")
     for rank, result in enumerate(results, start=1):
         score = "     -" if result.score is None else f"{result.score:.4f}"

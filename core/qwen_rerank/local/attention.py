@@ -78,7 +78,7 @@ def attend(
 AttentionInterface.register(NAME, attend)
 
 
-def _blockwise(
+def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
     pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""
@@ -109,7 +109,7 @@ def _block(query: Tensor, keys: Tensor, values: Tensor, scaling: float, future: 
     return torch.bmm(weights, values.transpose(0, 1)).view(heads, rows, width).transpose(0, 1)
 
 
-def _varlen(
+def _varlen(  # noqa: PLR0917 - as above
     pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers.utils import logging as hf_logging
 
 from qwen_rerank.errors import ModelLoadError
 
@@ -59,24 +62,39 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelLoadError(f"{folder} holds no config.json: is it a model folder?")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        architectures = list(config.get("architectures") or [])
-    except (ValueError, AttributeError, TypeError) as error:
+    except ValueError as error:
         raise ModelLoadError(f"{path} can't be read: {error}") from error
-    if not set(architectures) & {CAUSAL, CLASSIFIER}:
+    named = config.get("architectures") if isinstance(config, dict) else None
+    if named not in ([CAUSAL], [CLASSIFIER]):
         raise ModelLoadError(
-            f"{path} must name the architecture {CAUSAL} or {CLASSIFIER}, "
-            f"it names {architectures or 'none'}"
+            f"{path} must name the architecture {CAUSAL} or {CLASSIFIER}, it names {named!r}"
         )
     return cast("dict[str, Any]", config)
 
 
+def max_positions(folder: Path) -> int:
+    """The longest prompt in tokens that the model was made for."""
+    positions = read_config(folder).get("max_position_embeddings")
+    if type(positions) is not int or positions < 1:
+        raise ModelLoadError(
+            f"{folder / 'config.json'}: max_position_embeddings must be a whole number of "
+            f"tokens, it is {positions!r}"
+        )
+    return positions
+
+
 def read_checkpoint(
-    folder: Path, answers: tuple[int, int], device: torch.device, dtype: torch.dtype
+    folder: Path,
+    tokenizer: Tokenizer,
+    answers: tuple[int, int],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Checkpoint:
     """Load the weights of a model folder onto a device.
 
     Args:
         folder: Holds `config.json` and safetensors; other weight formats are not read.
+        tokenizer: Of the same model.
         answers: The token ids of "yes" and "no", in this order.
         device: Where the backbone goes; the answer row goes along.
         dtype: Of the backbone; the answer row is always fp32.
@@ -88,6 +106,9 @@ def read_checkpoint(
     if not any(folder.glob("*.safetensors")):
         raise ModelLoadError(f"{folder} holds no *.safetensors: only safe tensors are read")
     model = _read_weights(folder, dtype, classifier=classifier)
+    rows, tokens = model.get_input_embeddings().num_embeddings, tokenizer.get_vocab_size()
+    if tokens > rows:
+        raise ModelLoadError(f"{folder}: the tokenizer has {tokens} tokens, the model {rows}")
     answer = _classifier_row(model) if classifier else _vocabulary_row(model, answers)
     backbone = cast(nn.Module, model.model).eval().requires_grad_(False)
     return Checkpoint(backbone.to(device), answer.to(device))
@@ -96,20 +117,35 @@ def read_checkpoint(
 def _read_weights(folder: Path, dtype: torch.dtype, *, classifier: bool) -> Any:
     kind: Any = AutoModelForSequenceClassification if classifier else AutoModelForCausalLM
     try:
-        model, report = kind.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        with _quiet():
+            model, report = kind.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # transformers and what it uses raise of every kind
         raise ModelLoadError(f"the weights in {folder} can't be read: {error}") from error
     missing = sorted(report["missing_keys"])
     if missing:  # transformers would fill them with noise and go on
         raise ModelLoadError(f"the weights in {folder} lack {missing[:3]} ({len(missing)} in all)")
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bar and report: what is wrong with weights, we raise."""
+    level, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.CRITICAL)
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bar:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _vocabulary_row(model: Any, answers: tuple[int, int]) -> Tensor:

@@ -30,8 +30,11 @@ def choose_device(device: str | None) -> torch.device:
         raise ConfigError(
             f"device must be a torch device such as 'cuda:0', got {device!r}"
         ) from error
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {device!r}: torch sees {torch.cuda.device_count()} CUDA devices")
+    try:
+        torch.empty(1, device=chosen).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise ConfigError(f"device {device!r} can't be used here: {reason}") from error
     return chosen
 
 

@@ -87,26 +87,16 @@ class PromptEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenise user text, in which control tokens are text unless the spec says not."""
-        ids = [e.ids for e in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        try:
+            batch = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        except TypeError as error:  # a lone surrogate
+            raise InvalidInputError(f"a text is no valid Unicode: {error}") from None
+        ids = [encoding.ids for encoding in batch]
         if not self.spec.control_tokens_in_text:
             for place, text in enumerate(texts):
                 if any(control in text for control in self._control):
                     ids[place] = self._inert.encode(text, add_special_tokens=False).ids
         return ids
-
-    def answer_ids(self) -> tuple[int, int]:
-        """The token ids of "yes" and "no".
-
-        Raises:
-            ModelLoadError: One of them is not a single token of this tokenizer.
-        """
-        pairs = [(word, self._ids(word)) for word in (self.spec.yes, self.spec.no)]
-        for word, ids in pairs:
-            if len(ids) != 1:
-                raise ModelLoadError(
-                    f"the answer {word!r} must be one token of the model's tokenizer, it is {ids}"
-                )
-        return pairs[0][1][0], pairs[1][1][0]
 
     def _room(self, head: list[int], max_length: int) -> int:
         room = max_length - len(head) - len(self.suffix)
@@ -128,3 +118,18 @@ class PromptEncoder:
         tokenizer = json.loads(self._tokenizer.to_str())
         tokenizer["added_tokens"] = []
         return Tokenizer.from_str(json.dumps(tokenizer))
+
+
+def answer_ids(tokenizer: Tokenizer, answers: tuple[str, str]) -> tuple[int, int]:
+    """The token ids of "yes" and "no".
+
+    Raises:
+        ModelLoadError: One of them is not a single token of this tokenizer.
+    """
+    ids = [tokenizer.encode(word, add_special_tokens=False).ids for word in answers]
+    for word, tokens in zip(answers, ids, strict=True):
+        if len(tokens) != 1:
+            raise ModelLoadError(
+                f"the answer {word!r} must be one token of the model's tokenizer, it is {tokens}"
+            )
+    return ids[0][0], ids[1][0]

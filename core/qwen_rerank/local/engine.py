@@ -15,6 +15,7 @@ from qwen_rerank.local.encoder import EncodedQuery
 from qwen_rerank.local.last_layer import answer_at_ends
 from qwen_rerank.local.pack import Pack, Segment
 from qwen_rerank.local.planner import Asked, Plan, Planner
+from qwen_rerank.types import OnProgress
 
 TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
@@ -22,8 +23,6 @@ well, more of them fault pages."""
 
 LEAST_BUDGET = 512
 """Below this, running out of memory says something about one document, not about packs."""
-
-OnProgress = Callable[[int, int], None]
 
 
 class Engine:

@@ -35,17 +35,22 @@ def find_model(model: str, hub: str | None = None, *, download: bool = True) -> 
         ConfigError: The hub's name is unknown.
         MissingDependencyError: The hub that was asked for needs a package.
     """
-    if model == BUILTIN:
-        return BUILTIN_FOLDER
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    if (folder := local_folder(model)) is not None:
         return folder
     if not _HUB_ID.fullmatch(model):
         raise ModelLoadError(
             f"model {model!r} is neither a folder on this machine, nor a hub id such as "
             f"'Qwen/Qwen3-Reranker-0.6B', nor {BUILTIN!r}"
         )
-    return _from_hubs(model, hub or os.environ.get(HUB_VARIABLE), download)
+    return _from_hubs(model, hub or os.environ.get(HUB_VARIABLE) or None, download)
+
+
+def local_folder(model: str) -> Path | None:
+    """The model's folder if it is one on this machine, in its one true spelling."""
+    if model == BUILTIN:
+        return BUILTIN_FOLDER
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path raises for unknown users
+    return folder.resolve() if folder.is_dir() else None
 
 
 def _from_hubs(model: str, hub: str | None, download: bool) -> Path:
@@ -60,7 +65,7 @@ def _from_hubs(model: str, hub: str | None, download: bool) -> Path:
                 raise
             failures.append(f"{name}: {missing}")
         except Exception as failure:  # each hub has a tree of its own, of network errors too
-            logger.info("no %s from %s: %s", model, name, failure)
+            logger.warning("no %s from %s: %s", model, name, _first_line(failure))
             failures.append(f"{name}: {type(failure).__name__}: {_first_line(failure)}")
     raise ModelLoadError(
         f"model {model!r} {'could not be downloaded' if download else 'is not downloaded yet'}: "

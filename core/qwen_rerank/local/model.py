@@ -5,48 +5,70 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from qwen_rerank.local.checkpoint import read_checkpoint, read_config, read_tokenizer
+import torch
+from tokenizers import Tokenizer
+
+from qwen_rerank.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
 from qwen_rerank.local.device import choose_device, choose_dtype
-from qwen_rerank.local.encoder import PromptEncoder
+from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
-from qwen_rerank.local.hub import find_model
+from qwen_rerank.local.hub import find_model, local_folder
 from qwen_rerank.prompt import PromptSpec
 
 logger = logging.getLogger(__name__)
 
+Answers = tuple[str, str]
 
-@dataclass(frozen=True, slots=True)
-class ModelKey:
-    """What makes two scorers share their weights."""
+
+class _Key(NamedTuple):
+    """What makes two scorers share their weights, each in its one true spelling."""
 
     model: str
-    device: str | None
-    dtype: str | None
-    prompt: PromptSpec
+    device: torch.device
+    dtype: torch.dtype
+    answers: Answers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class LocalModel:
-    """A loaded model: the encoder of its prompts and the engine that answers them."""
+    """A loaded model: what builds its prompts and the engine that answers them."""
 
-    encoder: PromptEncoder
+    tokenizer: Tokenizer
+    max_positions: int
     engine: Engine
+    _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
+
+    def encoder(self, spec: PromptSpec) -> PromptEncoder:
+        """The builder of these prompts."""
+        if spec not in self._encoders:
+            self._encoders[spec] = PromptEncoder(self.tokenizer, spec, self.max_positions)
+        return self._encoders[spec]
 
 
-_models: dict[ModelKey, LocalModel] = {}
+_models: dict[_Key, LocalModel] = {}
 _registry = threading.Lock()
-_loading: dict[ModelKey, threading.Lock] = {}
+_loading: dict[_Key, threading.Lock] = {}
 
 
-def shared_model(key: ModelKey) -> LocalModel:
+def shared_model(model: str, device: str | None, dtype: str | None, answers: Answers) -> LocalModel:
     """The one instance of a model in this process; the first caller loads it.
+
+    Args:
+        model: See `find_model`.
+        device: See `choose_device`.
+        dtype: See `choose_dtype`.
+        answers: The words whose tokens answer, "yes" and "no".
 
     Raises:
         ModelLoadError: It can't be found, downloaded or read.
         ConfigError: Its device or number format is not to be had here.
     """
+    chosen = choose_device(device)
+    name = str(local_folder(model) or model)
+    key = _Key(name, chosen, choose_dtype(dtype, chosen), answers)
     with _registry:
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
@@ -55,16 +77,14 @@ def shared_model(key: ModelKey) -> LocalModel:
         return _models[key]
 
 
-def _load(key: ModelKey) -> LocalModel:
+def _load(key: _Key) -> LocalModel:
     start = time.monotonic()
-    device = choose_device(key.device)
-    dtype = choose_dtype(key.dtype, device)
     folder = find_model(key.model)
-    config = read_config(folder)
-    encoder = PromptEncoder(
-        read_tokenizer(folder), key.prompt, int(config["max_position_embeddings"])
+    positions, tokenizer = max_positions(folder), read_tokenizer(folder)
+    checkpoint = read_checkpoint(
+        folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype
     )
-    engine = Engine(read_checkpoint(folder, encoder.answer_ids(), device, dtype))
+    engine = Engine(checkpoint)
     seconds = time.monotonic() - start
-    logger.info("loaded %s (%s) on %s in %s, %.1f s", key.model, folder, device, dtype, seconds)
-    return LocalModel(encoder, engine)
+    logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
+    return LocalModel(tokenizer, positions, engine)

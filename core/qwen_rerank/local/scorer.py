@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from qwen_rerank.errors import ConfigError, MissingDependencyError
+from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError
 from qwen_rerank.prompt import QWEN3, PromptSpec
-from qwen_rerank.types import Scores
+from qwen_rerank.types import OnProgress, Scores
 
 if TYPE_CHECKING:
+    from qwen_rerank.local.encoder import EncodedQuery
     from qwen_rerank.local.model import LocalModel
 
 DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
+QUERIES_AT_ONCE = 64
+"""Whose tokens are in memory at one time; enough that filling the last pass does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,55 @@ class LocalScorer:
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
             InvalidInputError: Instruction and query leave no room for a document.
+            BadScoresError: The weights or the number format gave no number.
         """
-        if not documents:
-            return Scores([])
+        [scores] = self.score_many([query], [documents], instruction=instruction)
+        return scores
+
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Scores]:
+        """P("yes") for each query's own documents; queries share the model's passes.
+
+        Memory does not grow with the number of queries, beyond the scores themselves.
+
+        Args:
+            queries: What is searched for.
+            documents_per_query: The candidates of each, in the same order.
+            instruction: The task in one English sentence, the same for all.
+            on_progress: Called from this thread after each pass.
+
+        Raises:
+            ModelLoadError: The model can't be found, downloaded or read.
+            InvalidInputError: Instruction and a query leave no room for a document.
+            ScorerError: The device has no memory for one of the documents.
+        """
+        pairs = list(zip(queries, documents_per_query, strict=True))
+        progress = _Progress(on_progress, sum(len(documents) for _, documents in pairs))
+        if progress.total == 0:
+            return [Scores([]) for _ in pairs]
         model = self._shared_model()
-        encoded = model.encoder.encode(query, documents, instruction, self.max_length)
-        [odds] = model.engine.log_odds([encoded])
+        encode, scores = model.encoder(self.prompt).encode, list[Scores]()
+        for first in range(0, len(pairs), QUERIES_AT_ONCE):
+            encoded = [
+                encode(query, documents, instruction, self.max_length)
+                for query, documents in pairs[first : first + QUERIES_AT_ONCE]
+            ]
+            odds = model.engine.log_odds(encoded, progress.after(sum(map(len, scores))))
+            scores += [self._scores(o, e) for o, e in zip(odds, encoded, strict=True)]
+        return scores
+
+    def _scores(self, odds: Sequence[float], encoded: EncodedQuery) -> Scores:
+        if not all(map(math.isfinite, odds)):
+            raise BadScoresError(
+                f"{self.model} computed a number that is none: are its weights whole, "
+                "and is its dtype wide enough?"
+            )
         return Scores(map(_sigmoid, odds), truncated=encoded.truncated)
 
     def load(self) -> None:
@@ -69,9 +115,23 @@ class LocalScorer:
         self._shared_model()
 
     def _shared_model(self) -> LocalModel:
-        from qwen_rerank.local.model import ModelKey, shared_model
+        from qwen_rerank.local.model import shared_model
 
-        return shared_model(ModelKey(self.model, self.device, self.dtype, self.prompt))
+        return shared_model(self.model, self.device, self.dtype, (self.prompt.yes, self.prompt.no))
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Adds what earlier calls of the engine did to what the current one reports."""
+
+    on_progress: OnProgress | None
+    total: int
+
+    def after(self, earlier: int) -> OnProgress | None:
+        if self.on_progress is None:
+            return None
+        tell = self.on_progress
+        return lambda done, _: tell(earlier + done, self.total)
 
 
 def _sigmoid(odds: float) -> float:

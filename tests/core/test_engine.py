@@ -1,0 +1,287 @@
+"""The engine gives the official scores however documents are cut into passes."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from qwen_rerank import QWEN3, LocalScorer, ScorerError
+from qwen_rerank.local.checkpoint import read_checkpoint, read_tokenizer
+from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder
+from qwen_rerank.local.engine import Engine
+from tests.qwen3.models import save_causal
+from tests.qwen3.official import OfficialReranker
+
+ANSWERS = (9693, 2152)
+HEADS = [list(range(100, 170)), [*range(100, 160), *range(300, 309)], list(range(700, 905))]
+
+
+def make_engine(
+    folder: Path, budget: int | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Engine:
+    tokenizer = read_tokenizer(folder)
+    checkpoint = read_checkpoint(folder, tokenizer, ANSWERS, torch.device(device), dtype)
+    return Engine(checkpoint, budget)
+
+
+def query(head: int, *lengths: int) -> EncodedQuery:
+    """Tokens that look like nothing, the same for the same arguments."""
+    dice = random.Random(head)
+    tails = [[dice.randrange(150000) for _ in range(length)] for length in lengths]
+    return EncodedQuery(HEADS[head], tails, frozenset())
+
+
+class Plainly:
+    """Prompt by prompt through an unchanged model: what every packing must equal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model = OfficialReranker(folder).model
+        self.known: dict[tuple[int, ...], float] = {}
+
+    def __call__(self, queries: list[EncodedQuery]) -> list[list[float]]:
+        return [[self._odds(q.head + tail) for tail in q.tails] for q in queries]
+
+    def _odds(self, prompt: list[int]) -> float:
+        if tuple(prompt) not in self.known:
+            with torch.inference_mode():
+                logits = self.model(torch.tensor([prompt])).logits[0, -1]
+            self.known[tuple(prompt)] = float(logits[ANSWERS[0]] - logits[ANSWERS[1]])
+        return self.known[tuple(prompt)]
+
+
+@pytest.fixture(scope="module")
+def plainly(tiny_model: Path) -> Plainly:
+    return Plainly(tiny_model)
+
+
+def close(ours: list[list[float]], truth: list[list[float]]) -> None:
+    assert [len(odds) for odds in ours] == [len(odds) for odds in truth]
+    for mine, theirs in zip(chain(*ours), chain(*truth), strict=True):
+        assert sigmoid(mine) == pytest.approx(sigmoid(theirs), abs=1e-5)
+
+
+def sigmoid(odds: float) -> float:
+    return float(torch.tensor(odds, dtype=torch.float64).sigmoid())
+
+
+MANY = [
+    query(0, 10, 70, 9, 130),
+    query(1, 64, 65, 1),
+    query(2),
+    query(2, 300, 63, 128),
+    query(0, 40),
+]
+
+
+@pytest.mark.parametrize("budget", [1, 64, 200, 517, 100_000])
+def test_any_budget_and_several_queries(tiny_model: Path, plainly: Plainly, budget: int) -> None:
+    engine = make_engine(tiny_model, budget)
+    truth = plainly(MANY)
+    close(engine.log_odds(MANY), truth)
+    close(engine.log_odds(MANY[::-1]), truth[::-1])  # heads from before are there now
+    flat = [odds for of_query in truth for odds in of_query]
+    assert max(map(sigmoid, flat)) - min(map(sigmoid, flat)) > 0.3, "too alike to show a mistake"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    budget=st.integers(1, 700),
+    asked=st.lists(
+        st.tuples(
+            st.integers(0, 2), st.lists(st.sampled_from([1, 9, 63, 64, 65, 130]), max_size=5)
+        ),
+        max_size=4,
+    ),
+)
+def test_any_batch_split(
+    tiny_model: Path, plainly: Plainly, budget: int, asked: list[tuple[int, list[int]]]
+) -> None:
+    engine = make_engine_once(tiny_model)
+    engine._budget = budget
+    queries = [query(head, *lengths) for head, lengths in asked]
+    close(engine.log_odds(queries), plainly(queries))
+
+
+_engines: dict[Path, Engine] = {}
+
+
+def make_engine_once(folder: Path) -> Engine:
+    """One for all examples, as a process has it: what it keeps must not disturb the next."""
+    return _engines.setdefault(folder, make_engine(folder))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"tied": False},
+        {"num_key_value_heads": 4},
+        {"num_key_value_heads": 1},
+        {"num_hidden_layers": 1},
+    ],
+    ids=lambda shape: "-".join(map(str, *shape.items())),
+)
+def test_other_shapes(tmp_path: Path, qwen3_tokenizer: Tokenizer, shape: dict[str, Any]) -> None:
+    folder = save_causal(tmp_path, qwen3_tokenizer, **shape)
+    close(make_engine(folder, 256).log_odds(MANY), Plainly(folder)(MANY))
+
+
+def test_a_head_is_passed_once_and_shared_words_never_again(tiny_model: Path) -> None:
+    engine = make_engine(tiny_model, 100)
+    lengths = passed_tokens(engine)
+    first, second = query(0, 90, 90, 90), query(1, 30)
+    engine.log_odds([first])
+    assert sum(lengths) == len(first.head) + 270
+    lengths.clear()
+    engine.log_odds([second])
+    assert sum(lengths) == len(second.head) - 60 + 30, "the heads share 60 tokens"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_pass_is_larger_than_the_budget(tiny_model: Path, seed: int) -> None:
+    engine = make_engine(tiny_model, 400)
+    lengths = passed_tokens(engine)
+    dice = random.Random(seed)
+    engine.log_odds([query(0, *(dice.randrange(10, 300) for _ in range(60)))])
+    assert max(lengths) <= 400
+    assert len(lengths) > 10
+
+
+def test_what_stays_behind_is_small(tiny_model: Path) -> None:
+    engine = make_engine(tiny_model, 400)
+    engine.log_odds([query(2, *[50] * 20)])
+    past = engine._planner._recent
+    assert past is not None
+    assert all(len(keys) == len(past.tokens) <= 128 for keys in past.keys.values())
+    assert not engine._planner._waiting
+
+
+def passed_tokens(engine: Engine) -> list[int]:
+    """Grows by the number of tokens of each pass from now on."""
+    lengths: list[int] = []
+
+    def note(module: Any, args: Any, kwargs: Any) -> None:
+        lengths.append(kwargs["input_ids"].numel())
+
+    engine._backbone.register_forward_pre_hook(note, with_kwargs=True)
+    return lengths
+
+
+def test_threads_share_an_engine(tiny_model: Path, plainly: Plainly) -> None:
+    engine = make_engine(tiny_model, 256)
+    truth = plainly(MANY)
+    with ThreadPoolExecutor(8) as pool:
+        for ours in pool.map(lambda _: engine.log_odds(MANY), range(24)):
+            close(ours, truth)
+
+
+def test_progress_counts_up_to_all(tiny_model: Path) -> None:
+    engine = make_engine(tiny_model, 100)
+    told: list[tuple[int, int]] = []
+    engine.log_odds(MANY, lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert told[-1] == (11, 11)
+    assert len(told) > 3
+
+
+def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
+    tiny_model: Path, plainly: Plainly
+) -> None:
+    engine = make_engine(tiny_model, 100)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.log_odds(MANY, stop)
+    assert not engine._planner._waiting
+    close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
+
+
+class Scarce:
+    """A backbone's forward that has no memory for more than some tokens."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self.most = most
+        self.forward = engine._backbone.forward
+        engine._backbone.forward = self
+
+    def __call__(self, *, input_ids: Tensor, **kwargs: Any) -> Any:
+        if input_ids.numel() > self.most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return self.forward(input_ids=input_ids, **kwargs)
+
+
+def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly) -> None:
+    engine = make_engine(tiny_model, 100_000)
+    Scarce(engine, 310)
+    close(engine.log_odds(MANY), plainly(MANY))
+    assert engine._budget < 100_000
+
+
+def test_a_document_without_memory_fails_its_own_call_only(
+    tiny_model: Path, plainly: Plainly
+) -> None:
+    engine = make_engine(tiny_model, 100_000)
+    Scarce(engine, 299)
+    with ThreadPoolExecutor(2) as pool:
+        bad = pool.submit(engine.log_odds, [query(2, 300, 63)])
+        good = pool.submit(engine.log_odds, MANY[:2])
+        with pytest.raises(ScorerError, match="505 tokens"):
+            bad.result()
+        close(good.result(), plainly(MANY[:2]))
+
+
+def test_prompts_up_to_the_limit_and_beyond(tmp_path: Path, qwen3_tokenizer: Tokenizer) -> None:
+    folder = save_causal(tmp_path, qwen3_tokenizer, max_position_embeddings=600)
+    documents = ["word " * n for n in (1, 100, 498, 520, 530, 531, 532, 540, 5000)]
+    scores = LocalScorer(str(folder), device="cpu", dtype="float32").score("q", documents)
+    truth = OfficialReranker(folder, max_length=600).score("q", documents)
+    assert scores == pytest.approx(truth, abs=1e-5)
+    assert 8 in scores.truncated
+
+
+@pytest.fixture
+def no_gpu_skips() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("no_gpu_skips")
+def test_gpu_fp32(tiny_model: Path, plainly: Plainly) -> None:
+    close(make_engine(tiny_model, device="cuda").log_odds(MANY), plainly(MANY))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("no_gpu_skips")
+@pytest.mark.parametrize("budget", [200, 16384])
+def test_gpu_bf16_ranks_as_fp32(tiny_model: Path, plainly: Plainly, budget: int) -> None:
+    lengths = [random.Random(budget).randrange(5, 400) for _ in range(60)]
+    asked = [query(0, *lengths), query(1, *lengths)]
+    ours = make_engine(tiny_model, budget, "cuda", torch.bfloat16).log_odds(asked)
+    for mine, truth in zip(ours, plainly(asked), strict=True):
+        assert kendall(mine, truth) >= 0.95, "the tiny model is coarser than a true one"
+
+
+def kendall(left: list[float], right: list[float]) -> float:
+    pairs = [(i, j) for i in range(len(left)) for j in range(i)]
+    agree = sum((left[i] - left[j]) * (right[i] - right[j]) > 0 for i, j in pairs)
+    return 2 * agree / len(pairs) - 1
+
+
+def test_the_encoder_feeds_the_engine(tiny_model: Path, qwen3_tokenizer: Tokenizer) -> None:
+    encoder = PromptEncoder(qwen3_tokenizer, QWEN3, 4096)
+    encoded = [encoder.encode(q, ["a", "some words", ""]) for q in ("one", "two words")]
+    engine = make_engine(tiny_model)
+    together = engine.log_odds(encoded)
+    close(together, [engine.log_odds([e])[0] for e in encoded])

@@ -1,0 +1,139 @@
+"""Servers that others wrote, in front of ours or instead of it, with a tiny model.
+
+LiteLLM: `pip install "litellm[proxy]"` into an environment of its own, and name its program
+in QWEN_RERANK_TEST_LITELLM. Infinity: the same with `infinity-emb[server,torch]` and
+QWEN_RERANK_TEST_INFINITY.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from qwen_rerank import LocalScorer, RemoteRejectedError, RemoteScorer, ScorerUnavailableError
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, Server, at, running
+
+pytestmark = pytest.mark.foreign
+
+QUERY = "What is the capital of China?"
+DOCUMENTS = ["The capital of China is Beijing.", "", "Gravity is a force.", "北京 🙂", "Gravity!"]
+KEY = "sk-foreign-0123456789"
+
+
+def program(name: str) -> str:
+    path = os.environ.get(f"QWEN_RERANK_TEST_{name.upper()}") or shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: set QWEN_RERANK_TEST_{name.upper()} to its program")
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(command: list[str], port: int, alive: str, log: Path) -> Iterator[str]:
+    """Runs a server until it answers, for at most two minutes."""
+    url = f"http://127.0.0.1:{port}"
+    outside = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=log.parent, env=outside
+        )
+    try:
+        ends = time.monotonic() + 120
+        while not answers(url + alive):
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < ends, log.read_text()[-2000:]
+            time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def local_model_as_vllm(folder: Path) -> Iterator[Server]:
+    scorer = LocalScorer(str(folder), device="cpu", dtype="float32")
+
+    def answer(asked: Asked) -> Reply:
+        scores = scorer.score(
+            asked.body["query"], asked.documents, instruction=asked.body.get("instruction")
+        )
+        best_first = sorted(enumerate(scores), key=lambda pair: -pair[1])
+        results = [{"index": i, "relevance_score": s} for i, s in best_first]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return 200, {"id": "x", "model": "tiny", "usage": usage, "results": results}
+
+    with running(at({"/rerank": answer, "/v1/rerank": answer})) as server:
+        yield server
+
+
+def litellm_config(url: str) -> str:
+    """JSON is YAML; the second model's server does not exist."""
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": f"hosted_vllm/{name}", "api_base": base, "api_key": "x"},
+        }
+        for name, base in (("tiny", url), ("gone", "http://127.0.0.1:9"))
+    ]
+    return json.dumps({"model_list": models, "general_settings": {"master_key": KEY}})
+
+
+@pytest.fixture(scope="module")
+def behind_litellm(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, LocalScorer]]:
+    folder = tmp_path_factory.mktemp("litellm")
+    port = free_port()
+    with local_model_as_vllm(tiny_model) as server:
+        (folder / "config.yaml").write_text(litellm_config(server.url))
+        command = [program("litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
+        with started(
+            [*command, "--port", str(port)], port, "/health/liveliness", folder / "log"
+        ) as url:
+            yield url, LocalScorer(str(tiny_model), device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize("dialect", ["auto", "litellm"])
+def test_litellm_passes_scores_and_instructions_on(
+    behind_litellm: tuple[str, LocalScorer], dialect: str
+) -> None:
+    url, local = behind_litellm
+    scorer = RemoteScorer(url, "tiny", api_key=KEY, dialect=dialect, canary=False)
+    for task in (None, "Find the passage"):
+        expected = local.score(QUERY, DOCUMENTS, instruction=task)
+        assert scorer.score(QUERY, DOCUMENTS, instruction=task) == pytest.approx(expected, abs=1e-6)
+
+
+def test_litellms_errors_are_typed(behind_litellm: tuple[str, LocalScorer]) -> None:
+    url, _ = behind_litellm
+    settings: dict[str, Any] = {"dialect": "litellm", "canary": False, "timeout": 20.0}
+    with pytest.raises(RemoteRejectedError, match=r"answered 40[01]"):
+        RemoteScorer(url, "tiny", api_key="sk-wrong", **settings).score("q", ["d"])
+    with pytest.raises(RemoteRejectedError, match=r"answered 40[04]"):
+        RemoteScorer(url, "unknown", api_key=KEY, **settings).score("q", ["d"])
+    with pytest.raises(ScorerUnavailableError, match="answered 5"):
+        RemoteScorer(url, "gone", api_key=KEY, **settings).score("q", ["d"])

@@ -1,0 +1,93 @@
+"""The tokenizer: an uncased byte-level BPE made for matching words, with Qwen3's special tokens.
+
+Three choices serve a small lexical matcher:
+
+* white space only separates, it is never part of a token, so that a word is the same token after a
+  space, after a bracket, and inside Chinese text (decoding therefore loses spaces; nobody decodes);
+* every CJK character is a token of its own: no segmentation that could differ in query and document;
+* NFKC and lower case.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers.trainers import BpeTrainer
+from transformers import PreTrainedTokenizerFast
+
+from training.prompt import DOCUMENT_MARK, QUERY_MARK
+
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+MARKS = ["<Instruct>:", QUERY_MARK, DOCUMENT_MARK]
+ANSWERS = ["yes", "no"]
+
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
+_CJK_CHARACTER = re.compile(r"[\u3400-\u9fff]")
+_WORDS = (
+    rf"[{_CJK}]"  # one CJK character
+    rf"|[[\p{{L}}\p{{M}}]&&[^{_CJK}]]+"  # a word
+    r"|\p{N}{1,4}"  # a run of up to four digits
+    rf"|[^\s\p{{L}}\p{{M}}\p{{N}}{_CJK}]"  # one sign
+)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Learn the merges from ``texts`` and dress them as a transformers tokenizer."""
+    tokenizer = _blank()
+    trainer = BpeTrainer(
+        vocab_size=vocab_size - len(CONTROL) - len(MARKS),
+        min_frequency=2,
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(_with_essentials(texts), trainer)
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in CONTROL])
+    tokenizer.add_tokens([AddedToken(t, normalized=False) for t in MARKS])
+    dressed = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=CONTROL[0], eos_token=CONTROL[2]
+    )
+    _check(dressed)
+    return dressed
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Read a tokenizer that `save_pretrained` wrote."""
+    return PreTrainedTokenizerFast.from_pretrained(str(folder))  # type: ignore[no-any-return]
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+    """Ids of many texts, markers and control tokens understood, nothing added."""
+    backend = tokenizer.backend_tokenizer
+    return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def _blank() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _with_essentials(texts: Iterable[str]) -> Iterable[str]:
+    """The texts, then what must become one token each: the answers, every CJK character in use."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        seen.update(_CJK_CHARACTER.findall(text))
+        yield text
+    often = [c for c, count in seen.items() if count >= 10]
+    for _ in range(500):
+        yield " ".join(ANSWERS + often)
+
+
+def _check(tokenizer: PreTrainedTokenizerFast) -> None:
+    for text in CONTROL + MARKS + ANSWERS:
+        if len(encode(tokenizer, [text])[0]) != 1:
+            raise ValueError(f"{text!r} must be one token; give the tokenizer more text")
