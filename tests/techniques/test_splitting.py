@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from llama_index.core.schema import MetadataMode
 
 from langchain_qwen_rerank import to_documents
