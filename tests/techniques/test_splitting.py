@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core.schema import MetadataMode
 
+from langchain_qwen_rerank import to_documents
+from llama_index_qwen_rerank import to_nodes
 from qwen_rerank.splitting import (
     Unit,
     estimated_tokens,
@@ -115,3 +118,13 @@ def test_nothing_gives_nothing(nothing: str) -> None:
     for split in (split_markdown, split_html):
         call: Any = split
         assert call(nothing) == []
+
+
+def test_units_become_documents_and_nodes() -> None:
+    unit = Unit("Five days.", ("Refunds", "How long"))
+    [document] = to_documents([unit], {"source": "guide.md"})
+    assert document.page_content == "Five days."
+    assert document.metadata == {"source": "guide.md", "headings": "Refunds > How long"}
+    [node] = to_nodes([unit], {"source": "guide.md"})
+    assert node.text == "Five days."
+    assert "Refunds > How long" in node.get_content(MetadataMode.EMBED)
