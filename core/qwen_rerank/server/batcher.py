@@ -15,9 +15,9 @@ from qwen_rerank.server.schedule import Part, Schedule
 from qwen_rerank.server.scoring import Outcome, outcomes
 from qwen_rerank.types import Scorer, Scores
 
-SHARE_OF_DEADLINE = 0.4
+SHARE_OF_DEADLINE = 1 / 3
 """How much of the deadline the work before a request and its own may take, by estimate.
-The schedule answers within twice that time, which leaves a fifth for wrong estimates."""
+The schedule answers within twice that time, which leaves a third for wrong estimates."""
 
 
 class Batcher:
@@ -43,6 +43,9 @@ class Batcher:
         self._schedule = Schedule()
         self._open: set[Job] = set()
         self._running_cost = 0
+        self._since: float | None = None
+        """When the last call ended, while more waits: reading and answering requests takes
+        time between calls, which the pace has to know."""
         self._work_came = asyncio.Event()
 
     async def score(self, question: Question, seconds: float) -> Scores:
@@ -82,6 +85,7 @@ class Batcher:
                 await self._call(parts)
             else:
                 self._work_came.clear()
+                self._since = None
 
     def fail_all(self, error: Exception) -> None:
         """Answer every request that is still open with this error."""
@@ -123,10 +127,13 @@ class Batcher:
                 self._metrics.queue_wait.observe(loop.time() - part.job.arrived)
         self._running_cost = sum(part.cost for part in parts)
         start = time.perf_counter()
+        since = self._since or start
         answers = await loop.run_in_executor(
             self._thread, self.ask, [part.question for part in parts]
         )
-        self._note(parts, time.perf_counter() - start)
+        self._since = time.perf_counter()
+        self.pace.learn(self._running_cost, self._since - since)
+        self._note(parts, self._since - start)
         self._running_cost = 0
         for part, answer in zip(parts, answers, strict=True):
             self._deliver(part.job, answer)
@@ -147,7 +154,6 @@ class Batcher:
             job.receive(answer)
 
     def _note(self, parts: Sequence[Part], seconds: float) -> None:
-        self.pace.learn(self._running_cost, seconds)
         self._metrics.inference.observe(seconds)
         self._metrics.batch_cost.observe(self._running_cost)
         self._metrics.batch_pairs.observe(sum(part.stop - part.start for part in parts))
