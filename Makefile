@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo test check lint types wheel bench clean
+.PHONY: help demo test check lint types wheel bench train-smoke clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ wheel: $(DONE) ## Build the wheel and test it away from the source, with each ex
 bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md
 	$(BIN)/pip install -q --group bench
 	PYTHONPATH=core:. $(BIN)/python -m benchmarks.local
+
+train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
+	PYTHONPATH=core:. $(BIN)/python -m training.smoke
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist

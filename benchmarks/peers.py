@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.model import share_weights, twin
 from qwen_rerank.local.checkpoint import Checkpoint
-from qwen_rerank.local.encoder import PromptEncoder
+from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
 from qwen_rerank.prompt import QWEN3
 from tests.qwen3.official import OfficialReranker
@@ -36,9 +36,10 @@ class Peers:
         self._official = OfficialReranker(folder)
         self._official.model = self.model = self._official.model.to(device, dtype)
         self.device = device
-        self.encoder = PromptEncoder(build_tokenizer(), QWEN3, 40960)
+        tokenizer = build_tokenizer()
+        self.encoder = PromptEncoder(tokenizer, QWEN3, 40960)
         head = self.model.get_output_embeddings().weight
-        yes, no = self.encoder.answer_ids()
+        yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
         self._answer = head[yes].detach().float() - head[no].detach().float()
         self._bare = twin(self.model).model.eval()
         backbone = twin(self.model).model.eval()

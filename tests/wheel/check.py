@@ -52,6 +52,23 @@ results = qwen_rerank.load(model="builtin").rerank(
 assert results[0].index == 1, results
 """
 MODELSCOPE = "import modelscope, qwen_rerank"
+BM25 = """
+import qwen_rerank
+from qwen_rerank.testing import FakeScorer
+reranker = qwen_rerank.load(scorer=FakeScorer(), max_candidates=2)
+assert reranker.rerank("red wine", ["blue", "red", "wine red"])[0].index == 2
+"""
+EVAL = "import qwen_rerank.evaluation.dense, qwen_rerank.evaluation.measures"
+SPLITTING = """
+from qwen_rerank.splitting import split_markdown
+assert split_markdown("# One\\n\\ntext")[0].headings == ("One",)
+"""
+SERVER = """
+import sys, qwen_rerank.server.app
+assert "streamlit" not in sys.modules
+"""
+UI = "import streamlit, qwen_rerank.server.app"
+REDIS = "import redis, qwen_rerank"
 
 TRIES = {
     "": BARE,
@@ -59,6 +76,12 @@ TRIES = {
     "llama-index": LLAMA_INDEX,
     "local": LOCAL,
     "modelscope": MODELSCOPE,
+    "bm25": BM25,
+    "eval": EVAL,
+    "splitting": SPLITTING,
+    "server": SERVER,
+    "ui": UI,
+    "redis": REDIS,
 }
 
 
