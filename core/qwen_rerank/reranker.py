@@ -10,11 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, Literal, cast
 
-from qwen_rerank.errors import (
-    BadScoresError,
-    ModelLoadError,
-    ScorerError,
-)
+from qwen_rerank.errors import BadScoresError, ModelLoadError, ScorerError
 from qwen_rerank.inputs import check_documents, check_limits, check_queries, check_query
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.types import BulkScorer, OnProgress, RerankResult, Scorer, Scores
