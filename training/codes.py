@@ -30,7 +30,7 @@ def make_codes(
 ) -> Codes:
     """Codes of all tokens; ``passages`` are id lists to count in, ``widths`` = (I, L, T)."""
     size = len(tokenizer)
-    texts = [tokenizer.decode([i]).strip() or f"#{i}" for i in range(size)]
+    texts = [str(tokenizer.decode([i])).strip() or f"#{i}" for i in range(size)]
     texts = [f"#{i}" if "\ufffd" in text else text for i, text in enumerate(texts)]
     counts = _counts(passages, size)
     return Codes(
@@ -50,14 +50,14 @@ def _letters(text: str, width: int) -> np.ndarray:
     """Hashed character trigrams: words that share letters are near each other."""
     padded = f"<{_ENDINGS.sub('', text)}>"
     grams = {padded[i : i + 3] for i in range(len(padded) - 2)} | {padded}
-    return _unit(sum(_noise("gram:" + g, width) for g in sorted(grams))[None])[0]
+    return _unit(np.stack([_noise("gram:" + g, width) for g in sorted(grams)]).sum(0)[None])[0]
 
 
 def _noise(name: str, width: int) -> np.ndarray:
     """A random vector of length one that depends on ``name`` alone."""
     seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
     vector = np.random.default_rng(seed).standard_normal(width)
-    return vector / np.linalg.norm(vector)
+    return np.asarray(vector / np.linalg.norm(vector))
 
 
 def _counts(passages: Sequence[Sequence[int]], size: int) -> sp.csr_matrix:
@@ -98,8 +98,8 @@ def _topics(counts: sp.csr_matrix, width: int) -> np.ndarray:
 def _centred(rows: np.ndarray) -> np.ndarray:
     """Without the mean of the known rows, which would make everything near everything."""
     known = np.abs(rows).sum(axis=1) > 1e-9
-    return (rows - rows[known].mean(axis=0)) * known[:, None]
+    return np.asarray((rows - rows[known].mean(axis=0)) * known[:, None])
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))

@@ -58,7 +58,8 @@ def scorer(network: Reranker, batcher: Batcher, bf16: bool = False) -> Scores:
     """A function that gives the logits of one query's documents."""
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        return score_groups(network, batcher, [batcher.group(query, documents)], bf16)[0]
+        table = score_groups(network, batcher, [batcher.group(query, documents)], bf16)
+        return np.asarray(table[0])
 
     return score
 
@@ -121,7 +122,7 @@ def _each(metric: Callable[..., float], lists: list[Sequence[int]], test: TestSe
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / (values.std() + 1e-6)
+    return np.asarray((values - values.mean()) / (values.std() + 1e-6))
 
 
 def _sets(options: argparse.Namespace) -> list[TestSet]:

@@ -1,9 +1,10 @@
 """One attention head, wired by hand: what it asks, what keys offer, what it carries where."""
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.layout import CHANNELS, at
 
@@ -18,7 +19,7 @@ class Head:
     norms of query and key fix their lengths, so that only directions count.
     """
 
-    def __init__(self, layer: nn.Module, index: int) -> None:
+    def __init__(self, layer: Any, index: int) -> None:
         attention = layer.self_attn
         size = attention.head_dim
         rows = slice(index * size, (index + 1) * size)

@@ -1,5 +1,6 @@
 """Ranking metrics by query, and bootstrap intervals over queries."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,4 +27,4 @@ def interval(values: np.ndarray, rounds: int = 1000) -> tuple[float, float, floa
 
 
 def _gain(grades: Sequence[int]) -> float:
-    return sum((2**grade - 1) / float(np.log2(place + 2)) for place, grade in enumerate(grades))
+    return sum((2.0**grade - 1) / math.log2(place + 2) for place, grade in enumerate(grades))

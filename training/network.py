@@ -8,6 +8,7 @@ each whole prompt; ``tests/training`` asserts it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,7 @@ class Reranker(nn.Module):
 
 
 def block(
-    layer: nn.Module,
+    layer: Any,
     hidden: Tensor,
     cos: Tensor,
     sin: Tensor,
@@ -114,7 +115,7 @@ def block(
     return hidden + mlp.down_proj(F.silu(mlp.gate_proj(x)) * mlp.up_proj(x)), k, v
 
 
-def norm(x: Tensor, layer: nn.Module) -> Tensor:
+def norm(x: Tensor, layer: Any) -> Tensor:
     """Qwen3's RMSNorm over the last dimension, in fp32."""
     x = x.float()
     return (
@@ -129,7 +130,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def _rotation(config: Qwen3Config, positions: Tensor) -> tuple[Tensor, Tensor]:
     """cos and sin (N, 1, T, D) of RoPE at ``positions`` (N, T)."""
-    dim, theta = config.head_dim, config.rope_parameters["rope_theta"]
+    dim, theta = config.head_dim, float(dict(config.rope_parameters or {})["rope_theta"])
     step = torch.arange(0, dim, 2, device=positions.device).float() / dim
     angle = positions[:, None, :, None].float() * (1.0 / theta**step)
     angle = torch.cat([angle, angle], -1)

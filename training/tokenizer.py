@@ -2,9 +2,9 @@
 
 Three choices serve a small lexical matcher:
 
-* white space only separates, it is never part of a token, so that a word is the same token after a
+* white space only separates, it is never part of a token, so that a word is the same after a
   space, after a bracket, and inside Chinese text (decoding therefore loses spaces; nobody decodes);
-* every CJK character is a token of its own: no segmentation that could differ in query and document;
+* every CJK character is a token of its own: no segmentation that may differ between texts;
 * NFKC and lower case.
 """
 

@@ -16,10 +16,11 @@ The residual stream is divided into named channels (`training.layout`). Layer by
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from training.codes import Codes
@@ -68,7 +69,7 @@ def wire(config: Qwen3Config, tokenizer: PreTrainedTokenizerFast, codes: Codes) 
     return model
 
 
-def _soften(layer: nn.Module, sharpness: float) -> None:
+def _soften(layer: Any, sharpness: float) -> None:
     """Free weights: small, and at first writing into the free channels only."""
     layer.self_attn.q_norm.weight.fill_(sharpness)
     layer.self_attn.k_norm.weight.fill_(sharpness)
@@ -97,7 +98,7 @@ def _embedding(tokenizer: PreTrainedTokenizerFast, codes: Codes, width: int) -> 
     return torch.from_numpy(table)
 
 
-def _mark_places(layer: nn.Module) -> None:
+def _mark_places(layer: Any) -> None:
     for index, mark in enumerate(("query", "document")):
         head = Head(layer, index)
         head.ask({0: -1.0, 1: 1.0})
@@ -113,7 +114,7 @@ def _mark_places(layer: nn.Module) -> None:
     around.carry("topic", "context", TYPICAL)
 
 
-def _multiply(mlp: nn.Module) -> None:
+def _multiply(mlp: Any) -> None:
     """Two hidden units: (is it in the query?) x rarity, of the token and of the pair."""
     for unit, (sources, target) in enumerate(
         [(["rarity"], "asked"), (["rarity", "previous_rarity"], "asked_pair")]
@@ -129,7 +130,7 @@ def _multiply(mlp: nn.Module) -> None:
         mlp.down_proj.weight[at(target), unit] = 1 / 6
 
 
-def _match_words(layer: nn.Module) -> None:
+def _match_words(layer: Any) -> None:
     word = Head(layer, 0)
     word.compare("identity", range(IDENTITY))
     _prefer_document(word)
@@ -162,7 +163,7 @@ def _prefer_document(head: Head) -> None:
     head.offer("after_document", IDENTITY, SATURATION)
 
 
-def _match_topics(layer: nn.Module) -> None:
+def _match_topics(layer: Any) -> None:
     head = Head(layer, 0)
     head.compare("topic", range(TOPIC))
     _prefer_query(head, TOPIC, length=5, near=0.4)
@@ -183,7 +184,7 @@ def _prefer_query(head: Head, dimension: int, length: float, near: float) -> Non
     head.offer("constant", dimension, -weight)
 
 
-def _gather(layer: nn.Module) -> None:
+def _gather(layer: Any) -> None:
     gains = {"word": 1.0, "pair": 0.7, "letters": 0.06, "topic": 0.04}
     total = Head(layer, 0)
     total.ask({0: 1.0})
@@ -192,7 +193,7 @@ def _gather(layer: nn.Module) -> None:
     total.offer("constant", 1, 1.0)
     for kind, gain in gains.items():
         total.carry(f"hit_{kind}", f"sum_{kind}", 10 * TYPICAL)
-        total.carry(f"hit_{kind}", "score", 20 * gain * TYPICAL)
+        total.carry(f"hit_{kind}", "score", 60 * gain * TYPICAL)
     asked = Head(layer, 3)
     asked.ask({0: 1.0})
     asked.offer("after_query", 0, 1.0)
