@@ -60,7 +60,7 @@ def _name_theta(path: Path) -> None:
 
 def _check_range(network: torch.nn.Module) -> None:
     for name, weight in network.named_parameters():
-        if float(weight.abs().max()) > 6e4:
+        if float(weight.detach().abs().max()) > 6e4:
             raise ValueError(f"{name} does not fit in fp16")
 
 
