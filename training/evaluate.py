@@ -26,7 +26,7 @@ from training.validation import score_groups
 
 BUILTIN = Path(__file__).parents[1] / "core/qwen_rerank/builtin"
 DEPTH = 20
-MODEL_SHARE = 0.5  # of the fusion; chosen on held-out training queries (--held-out)
+MODEL_SHARE = 0.5  # of the fusion: equal weights, fixed beforehand and never tuned
 
 Scores = Callable[[str, list[str]], np.ndarray]
 

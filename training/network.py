@@ -129,7 +129,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _rotation(config: Qwen3Config, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """cos and sin (N, 1, T, D) of RoPE at ``positions`` (N, T)."""
+    """Cos and sin (N, 1, T, D) of RoPE at ``positions`` (N, T)."""
     dim, theta = config.head_dim, float(dict(config.rope_parameters or {})["rope_theta"])
     step = torch.arange(0, dim, 2, device=positions.device).float() / dim
     angle = positions[:, None, :, None].float() * (1.0 / theta**step)
@@ -141,7 +141,7 @@ def _mask(rows: Rows, seen: Tensor | None) -> tuple[Tensor, Tensor]:
     """What is added to the logits, (N, 1, T, S + T): 0 or a lot less; and the positions (N, T)."""
     count, length = rows.ids.shape
     own = torch.ones(length, length, dtype=torch.bool, device=rows.ids.device).tril()
-    mask, start = own.expand(count, -1, -1), 0
+    mask, start = own.expand(count, -1, -1), torch.zeros_like(rows.ids[:, :1])
     if seen is not None:
         mask = torch.cat([seen[:, None].expand(-1, length, -1), mask], 2)
         start = seen.sum(1, keepdim=True)

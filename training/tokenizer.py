@@ -54,7 +54,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """Read a tokenizer that `save_pretrained` wrote."""
-    return PreTrainedTokenizerFast.from_pretrained(str(folder))  # type: ignore[no-any-return]
+    return PreTrainedTokenizerFast.from_pretrained(str(folder))
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 
 from training import mining
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=29611)
     options = parser.parse_args(arguments)
     if options.processes > 1:
-        mp.spawn(run, args=(options,), nprocs=options.processes)
+        spawn(run, args=(options,), nprocs=options.processes)
     else:
         run(0, options)
 
