@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from qwen_rerank.errors import BadScoresError, ScorerError
 from qwen_rerank.server.job import Question
-from qwen_rerank.types import Scorer, Scores
+from qwen_rerank.types import BulkScorer, Scorer, Scores
 
 Outcome = Scores | Exception
-
-
-@runtime_checkable
-class ManyScorer(Protocol):
-    """A scorer whose passes may hold the documents of several queries."""
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-    ) -> list[Scores]:
-        """The scores of each query's documents."""
-        ...
 
 
 def outcomes(scorer: Scorer, questions: Sequence[Question]) -> list[Outcome]:
@@ -43,13 +27,13 @@ def outcomes(scorer: Scorer, questions: Sequence[Question]) -> list[Outcome]:
 
 
 def _together(scorer: Scorer, questions: list[Question]) -> Sequence[Outcome]:
-    if len(questions) == 1 or not isinstance(scorer, ManyScorer):
+    if len(questions) == 1 or not isinstance(scorer, BulkScorer):
         return [_alone(scorer, question) for question in questions]
     queries = [question.query for question in questions]
     documents = [question.documents for question in questions]
     try:
         many = scorer.score_many(queries, documents, instruction=questions[0].instruction)
-        return [scores for scores, _ in zip(many, questions, strict=True)]
+        return [_as_scores(scores) for scores, _ in zip(many, questions, strict=True)]
     except ScorerError as error:
         return [error] * len(questions)
     except Exception:  # whatever one question met, the others are not to meet it
@@ -69,4 +53,8 @@ def _alone(scorer: Scorer, question: Question) -> Outcome:
         scores = scorer.score(question.query, question.documents, instruction=question.instruction)
     except Exception as error:  # handed to the one who asked
         return error
+    return _as_scores(scores)
+
+
+def _as_scores(scores: Sequence[float]) -> Scores:
     return scores if isinstance(scores, Scores) else Scores(scores)
