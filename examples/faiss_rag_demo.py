@@ -1,7 +1,7 @@
 """RAG over FAISS, before and after reranking.
 
 python -m examples.faiss_rag_demo
-python -m examples.faiss_rag_demo --corpus stdlib --query "How do I copy a folder?"
+python -m examples.faiss_rag_demo --corpus stdlib --query "pretty print a nested data structure"
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from examples.support.cases import read_cases, show_cases
 from examples.support.corpus import read_corpus
 from examples.support.dense import DenseIndex, Embedder, LsaEmbedder, sentence_transformer
 from qwen_rerank import Reranker, load
+
+CANDIDATES = 50
+"""How many passages FAISS hands to the reranker."""
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
 
 
 def _show_search(index: DenseIndex, reranker: Reranker, query: str) -> list[str]:
-    found = [index.texts[place] for place in index.search(query, 20)]
+    found = [index.texts[place] for place in index.search(query, CANDIDATES)]
     best = [found[result.index] for result in reranker.rerank(query, found, top_n=3)]
     for name, texts in (("FAISS", found[:3]), ("Reranked", best)):
         print(f"\n{name} top 3")

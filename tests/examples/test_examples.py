@@ -87,5 +87,7 @@ def test_an_llm_answers_from_the_context(tmp_path: Path) -> None:
 
 
 def test_the_documentation_inside_python_is_a_corpus() -> None:
-    output = run("faiss_rag_demo", "--corpus", "stdlib", "--query", "copy a directory tree")
+    output = run(
+        "faiss_rag_demo", "--corpus", "stdlib", "--query", "Recursively copy a directory tree"
+    )
     assert "shutil.copytree" in output
