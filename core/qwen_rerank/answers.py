@@ -20,4 +20,4 @@ def check_scores(scores: Sequence[float], documents: Sequence[str]) -> None:
 
 
 def _is_score(score: object) -> bool:
-    return isinstance(score, Real) and not isinstance(score, bool) and 0 <= float(score) <= 1
+    return isinstance(score, Real) and not isinstance(score, bool) and bool(0 <= score <= 1)  # type: ignore[operator]

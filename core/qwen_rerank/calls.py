@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,18 +17,32 @@ class CallPool:
     """Threads of its own, so that slow calls never starve the loop's default executor.
 
     Starting a thread waits until it runs, which takes long when many do. The event loop
-    never waits for that: another thread starts them.
+    never waits for that: another thread starts them. A forked child, which inherits no
+    threads, gets new ones.
     """
 
     def __init__(self) -> None:
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-starter")
-        self._threads = ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
+        self._start_threads()
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of a call; one that is cancelled before it began is never made."""
+        if self._process != os.getpid():
+            self._start_threads()
         done: Future[T] = Future()
-        self._starter.submit(self._threads.submit, _run_into, done, call)
+        self._starter.submit(_start, self._threads, done, call)
         return await asyncio.wrap_future(done)
+
+    def _start_threads(self) -> None:
+        self._process = os.getpid()
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-starter")
+        self._threads = ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
+
+
+def _start(threads: ThreadPoolExecutor, done: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        threads.submit(_run_into, done, call)
+    except BaseException as error:  # no thread to be had: whoever awaits must learn of it
+        done.set_exception(error)
 
 
 def _run_into(done: Future[Any], call: Callable[[], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import pickle
 import subprocess
@@ -300,3 +301,10 @@ def test_importing_loads_nothing_heavy(package: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert output.strip() == "[]"
+
+
+async def test_a_forked_child_has_threads_of_its_own() -> None:
+    reranker = Reranker(FakeScorer())
+    await reranker.arerank("a", ["a"])
+    reranker._calls._process = -1  # as it looks in a child
+    assert len(await asyncio.wait_for(reranker.arerank("a", ["a"]), 10)) == 1

@@ -247,6 +247,7 @@ NONSENSE = [
         _fault(f"score {text}", _score(text), BAD)
         for text in ("NaN", "Infinity", "-Infinity", "1e999", "null", '"0.5"', "true", "7.25", "{}")
     ],
+    _fault("score of 400 digits", _score("1" * 400), BAD),
     *[_fault(f"index {value!r}", _index(value), BAD) for value in (-1, True, 4, 1.0, "0", None)],
     _fault("duplicate index", _items(lambda items: items[0].update(index=items[1]["index"])), BAD),
     _fault("missing item", _items(lambda items: items.pop()), BAD),

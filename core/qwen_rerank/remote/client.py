@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -59,11 +60,19 @@ class Client:
             kind = BadScoresError if answer.dishonest else ScorerUnavailableError
             return kind(self._clean(f"{url}: {answer.reason}"))
         if not 200 <= answer.status < 300:
-            return self._refusal(url, answer)
+            return self._refusal(url, self._masked(answer))
         try:
             return read(parse(answer.body))
+        except BadScoresError:
+            return BadScoresError(f"{url}: {self._nonsense(self._masked(answer), read)}")
+
+    def _nonsense(self, answer: Answer, read: Read) -> str:
+        """What is wrong with a reply, told of the reply without the key."""
+        try:
+            read(parse(answer.body))
         except BadScoresError as error:
-            return BadScoresError(self._clean(f"{url}: {error}"))
+            return self._clean(str(error))
+        return "the reply holds the key where a number should be"
 
     def _refusal(self, url: str, answer: Answer) -> ScorerError:
         status, said = answer.status, excerpt(answer.body)
@@ -82,10 +91,22 @@ class Client:
             return ScorerUnavailableError(message, retry_after=seconds_to_wait(answer.retry_after))
         return RemoteRejectedError(message, status=status)
 
+    def _masked(self, answer: Answer) -> Answer:
+        """The reply without the key, which servers like to repeat, before anything is cut."""
+        body = answer.body
+        for key in self._spellings():
+            body = body.replace(key.encode(), b"***")
+        return replace(answer, body=body, location=self._clean(answer.location or ""))
+
     def _clean(self, message: str) -> str:
-        """The message without the key, which servers like to repeat."""
+        for key in self._spellings():
+            message = message.replace(key, "***")
+        return message
+
+    def _spellings(self) -> list[str]:
+        """The key as it is, and as JSON and Python write it down."""
         key = self._api_key.get_secret_value() if self._api_key else ""
-        return message.replace(key, "***") if key else message
+        return [key, json.dumps(key)[1:-1], repr(key)[1:-1]] if key else []
 
 
 def _encode(body: dict[str, Any]) -> bytes:

@@ -76,7 +76,8 @@ class Endpoint:
         """The server's limit per request, as far as it is known."""
         if self._known is not None:
             return self._known[0].most_documents
-        return DIALECTS[self.dialect].most_documents if self.dialect != AUTO else None
+        named = self._named_dialect()
+        return named.most_documents if named else None
 
     def check(self, deadline: Deadline) -> Checkup:
         """Look at the server now: its dialect, and its scores for known answers.

@@ -95,7 +95,9 @@ def _checked_index(index: Any, count: int) -> int:
 
 
 def _checked_score(score: Any, index: int) -> float:
-    if type(score) not in (int, float) or not math.isfinite(score):
+    if type(score) is int:  # which may be too large to become a float
+        score = float(min(2, max(-1, score)))
+    if type(score) is not float or not math.isfinite(score):
         raise BadScoresError(f"wanted a number as score of document {index}, got {excerpt(score)}")
     if not -ROUNDING <= score <= 1 + ROUNDING:
         raise BadScoresError(
