@@ -12,6 +12,7 @@ from typing import Any
 from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.rows import rows
 from qwen_rerank.settings import RerankSettings
 
 
@@ -50,19 +51,7 @@ def _documents(file: str | None) -> list[str]:
 
 
 def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
-    rows = [
-        {
-            "index": result.index,
-            "score": result.score,
-            "rank": rank,
-            "document": documents[result.index],
-            **({"truncated": True} if result.truncated else {}),
-            **({"not_reranked": result.not_reranked} if result.not_reranked else {}),
-            **({"fallback": result.fallback} if result.fallback else {}),
-        }
-        for rank, result in enumerate(results, start=1)
-    ]
-    print(json.dumps(rows, ensure_ascii=False, indent=2))
+    print(json.dumps(rows(results, documents), ensure_ascii=False, indent=2))
 
 
 def _print_table(results: Sequence[RerankResult], documents: Sequence[str]) -> None:

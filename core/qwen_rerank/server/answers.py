@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from qwen_rerank.rows import rows
 from qwen_rerank.types import RerankResult
 
 Results = Sequence[RerankResult]
@@ -14,17 +15,7 @@ Results = Sequence[RerankResult]
 
 def own(results: Results, documents: Sequence[str]) -> dict[str, Any]:
     """This project's shape: each document with its score, place before and place now."""
-    rows = [
-        {
-            "index": result.index,
-            "score": result.score,
-            "rank": rank,
-            "document": documents[result.index],
-            **({"truncated": True} if result.truncated else {}),
-        }
-        for rank, result in enumerate(results, start=1)
-    ]
-    return {"reranked_documents": rows}
+    return {"reranked_documents": rows(results, documents)}
 
 
 def common(
