@@ -56,9 +56,11 @@ def test_the_example_is_reranked(
     page.goto(url)
     click(page, f"example_{example}")
     page.wait_for_function("document.querySelector('.st-key-query input').value !== ''")
+    at_rest(page)
     shoot(page, f"{name}-{example}-question")
     click(page, "rerank")
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.locator("[data-testid=stDataFrame] canvas, [data-testid=stAlert]").first.wait_for()
+    assert page.locator("[data-testid=stAlert]").all_inner_texts() == []
     page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first.wait_for()
     assert page.locator("[data-testid=stExpander]").count() >= 7
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -93,6 +95,11 @@ def watch(page: Any, url: str) -> tuple[list[str], list[str]]:
 
 def click(page: Any, key: str) -> None:
     page.locator(f".st-key-{key} button").click()
+
+
+def at_rest(page: Any) -> None:
+    """Streamlit fills the fields one by one; a click before the last sends what is there."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def shoot(page: Any, name: str) -> None:
