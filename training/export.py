@@ -19,11 +19,11 @@ SHIPPED = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_conf
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the arguments and export the last checkpoint (or the wired network)."""
+    """Read the arguments and export the calibrated network (or another of WORK)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--name", default="checkpoint", help="which folder of WORK")
+    parser.add_argument("--name", default="calibrated", help="which folder of WORK")
     options = parser.parse_args(arguments)
     export(options.work / options.name, options.out)
 
