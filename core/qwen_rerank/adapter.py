@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, PrivateAttr
 
@@ -62,6 +62,13 @@ class ScorerAdapter(ScorerSettings):
         return copy
 
 
+class Limits(TypedDict, total=False):
+    """What one call may ask for instead of the adapter's own settings."""
+
+    top_n: int | None
+    score_threshold: float | None
+
+
 class RerankAdapter(ScorerAdapter, RerankSettings):
     """Settings that can rank; a framework's class adds how its documents become text."""
 
@@ -71,14 +78,17 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     query_merge: Merge = "max"
     """How the phrasings' rankings become one: the best score, or `"rrf"`, by rank."""
 
-    def _rank(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
+    def _rank(
+        self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
+    ) -> list[RerankResult]:
+        own: Limits = {"top_n": self.top_n, "score_threshold": self.score_threshold}
+        own.update(limits)
         return self._reranker.rerank_queries(
             self._phrasings(query),
             texts,
             merge=self.query_merge,
-            top_n=self.top_n,
-            score_threshold=self.score_threshold,
             instruction=self.instruction,
+            **own,
         )
 
     def _expand(self, query: str) -> Any:
