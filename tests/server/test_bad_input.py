@@ -126,7 +126,7 @@ def test_the_message_names_the_place(fake: Running) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
 def test_50_megabytes(fake: Running, path: str, chunked: bool) -> None:
     parts = [b"x" * 1_000_000] * 50
     data: Any = iter(parts) if chunked else b"".join(parts)
@@ -153,7 +153,7 @@ def test_a_form_of_another_site_is_refused(fake: Running, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_wrong_methods(fake: Running, path: str, method: str) -> None:
     if method != PATHS[path]:
         reply = requests.request(method, fake.url + path, timeout=30)

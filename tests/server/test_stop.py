@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,12 +21,20 @@ from tests.server.running import PATIENCE
 LONGEST_EXIT = 15
 
 
+SERVE = (sys.executable, "-m", "qwen_rerank", "serve")
+
+
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(
+    *arguments: str, command: Sequence[str] = SERVE, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`qwen-rerank serve` and its address, once it says that it is ready."""
-    command = [sys.executable, "-m", "qwen_rerank", "serve", "--port", "0", *arguments]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=env,
     ) as server:
         try:
             assert server.stdout
