@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from qwen_rerank.answers import check_scores
+from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, QwenRerankError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.loading import load_scorer
-from qwen_rerank.reranker import Reranker
 from qwen_rerank.server.batcher import Batcher
 from qwen_rerank.server.job import Question
-from qwen_rerank.server.known import KnownScorer
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.pace import Pace
@@ -28,8 +27,6 @@ State = Literal["loading", "ready", "stopping", "failed"]
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
 _WARM_UP = Question("How long does a refund take?", ["A refund takes five working days. " * 8] * 8)
-
-logger = logging.getLogger(__name__)
 
 
 class Service:
@@ -112,11 +109,11 @@ class Service:
         check_limits(top_n, score_threshold)
         check_size(self.settings, query, documents, instruction)
         self._check_state()
-        distinct = list(dict.fromkeys(documents))
-        question = Question(query, distinct, instruction)
+        candidates = Candidates(query, documents)
+        question = Question(query, candidates.texts, instruction)
         scores = await self._batcher.score(question, self.settings.deadline)
-        ranking = Reranker(KnownScorer(distinct, scores))
-        return ranking.rerank(query, documents, top_n=top_n, score_threshold=score_threshold)
+        check_scores(scores, candidates.texts)
+        return candidates.ranking(scores, score_threshold)[:top_n]
 
     @property
     def waiting(self) -> int:
