@@ -170,7 +170,7 @@ class RedisStore:
 def _failing_open(breaker: CircuitBreaker, name: str) -> Iterator[bool]:
     """Gives whether to ask a cache; one that fails is left alone for a while.
 
-    Only the kind of an error is told, for its words may hold a password.
+    Of errors that are not SQLite's only the kind is told: a network's may hold a password.
     """
     if not breaker.admit():
         yield False
@@ -179,7 +179,8 @@ def _failing_open(breaker: CircuitBreaker, name: str) -> Iterator[bool]:
     try:
         yield True
     except Exception as error:  # whatever a client raises, a cache is no reason to fail
-        _leave_alone(breaker, name, type(error).__name__)
+        told = f": {error}" if isinstance(error, sqlite3.Error) else ""
+        _leave_alone(breaker, name, type(error).__name__ + told)
     except BaseException:
         breaker.abandoned()
         raise

@@ -101,7 +101,8 @@ class Endpoint:
 
     def most_documents(self) -> int | None:
         """The server's limit per request, as far as it is known."""
-        dialect = self._known[0] if self._known else self._named_dialect()
+        known = self._known
+        dialect = known[0] if known else self._named_dialect()
         return least([dialect.most_documents if dialect else None, self._count.most])
 
     def most_bytes(self) -> int | None:
