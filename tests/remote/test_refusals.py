@@ -63,9 +63,12 @@ def test_a_refusal_beside_an_outage_may_heal() -> None:
     """With one key revoked and the other server down, waiting may help."""
     with running(failing(401)) as refusing, running(failing(503)) as down:
         scorer = scorer_of(refusing.url, down.url)
+        raised = []
         for _ in range(breaker.FAILURES + 2):
-            with pytest.raises(ScorerUnavailableError, match="503"):
+            with pytest.raises(ScorerUnavailableError, match="503") as caught:
                 scorer.score(QUERY, ["red"])
+            raised.append(caught.value)
+        assert len(set(map(id, raised))) == len(raised), "no call's frames hang on another's error"
 
 
 @pytest.mark.parametrize("first", [0, 1])
