@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from qwen_rerank.answers import check_scores
 from qwen_rerank.errors import BadScoresError, ModelLoadError, ScorerError
-from qwen_rerank.types import BulkScorer, OnProgress, Scorer, Scores
-
-Answer = Sequence[float] | ScorerError
-"""One score per text, or why there are none."""
+from qwen_rerank.types import Answer, BulkScorer, OnProgress, Scorer, Scores
 
 
 def ask(scorer: Scorer, query: str, texts: Sequence[str], instruction: str | None) -> Answer:
@@ -61,9 +57,10 @@ def _at_once(
         if len(answers) != len(queries):
             raise BadScoresError(f"wanted {len(queries)} lists of scores, got {len(answers)}")
         for answer, texts in zip(answers, texts_per_query, strict=True):
-            check_scores(answer, texts)
+            if not isinstance(answer, ScorerError):
+                check_scores(answer, texts)
     except ModelLoadError:
         raise
     except ScorerError as error:
         return [error] * len(queries)
-    return cast("list[Answer]", list(answers))
+    return list(answers)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cachetools import TTLCache
 
-from qwen_rerank.answers import check_scores
-from qwen_rerank.types import Scorer, Scores
+from qwen_rerank.asking import ask_many
+from qwen_rerank.errors import ScorerError
+from qwen_rerank.fingerprint import fingerprint_of
+from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank.pairs import CachedScore, Pairs, pair_key
+from qwen_rerank.progress import Progress
+from qwen_rerank.single_flight import SingleFlight
+from qwen_rerank.types import Answer, OnProgress, Scorer, Scores
 
 HOUR = 3600.0
 MOST_PAIRS = 100_000
 """About 40 MB; the least recently remembered go first."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedScore:
-    """What is remembered of one pair."""
-
-    score: float
-    truncated: bool = False
 
 
 class ScoreStore(Protocol):
@@ -42,7 +37,7 @@ class ScoreStore(Protocol):
 
 @dataclass(frozen=True)
 class MemoryStore:
-    """Scores in this process.
+    """Scores in this process; a forked child begins without any.
 
     Args:
         ttl: Seconds until a score is forgotten.
@@ -51,13 +46,12 @@ class MemoryStore:
 
     ttl: float = HOUR
     size: int = MOST_PAIRS
-    _lock: threading.Lock = field(
-        default_factory=threading.Lock, init=False, repr=False, compare=False
-    )
+    _lock: ForkLock = field(init=False, repr=False, compare=False)
     _scores: TTLCache[bytes, CachedScore] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl, timer=time.monotonic))
+        object.__setattr__(self, "_lock", ForkLock(self._forget))
+        self._forget()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
@@ -69,6 +63,9 @@ class MemoryStore:
         """See `ScoreStore`."""
         with self._lock:
             self._scores.update(found)
+
+    def _forget(self) -> None:
+        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl, timer=time.monotonic))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.ttl, self.size)
@@ -89,86 +86,119 @@ class CachedScorer:
         store: Where scores are kept; in this process and for an hour if nothing is said.
         identity: Tells this scorer's scores from any other's: the model, its revision or
             folder, prompt, `max_length`, number format or server. Without it the scorer's
-            `repr` is taken, which says all of this for the scorers of this package.
+            fingerprint is taken, which says all of this for the scorers of this package;
+            only of a server's model nobody here knows the revision.
     """
 
     scorer: Scorer
     store: ScoreStore = field(default_factory=MemoryStore)
     identity: str | None = None
-    _lock: threading.Lock = field(
-        default_factory=threading.Lock, init=False, repr=False, compare=False
-    )
-    _asked: dict[bytes, Future[Scores]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
+    _flights: SingleFlight[Answer] = field(
+        default_factory=SingleFlight, init=False, repr=False, compare=False
     )
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
     ) -> Scores:
         """P("yes") for each document, in the order they came; see `Scorer.score`."""
-        identity = repr(self.scorer) if self.identity is None else self.identity
-        keys = [pair_key(identity, instruction, query, text) for text in documents]
-        found = self.store.get(keys)
-        new = {key: text for key, text in zip(keys, documents, strict=True) if key not in found}
-        if not new:
-            return _scores([found[key] for key in keys])
-        answer = self._ask_once(query, new, instruction)
-        fresh = _remembered(list(new), answer)
-        if answer.fallback is None:
-            self.store.put(fresh)
-        elif found:  # scores of two models never mix in one answer
-            return self._plain(query, documents, instruction)
-        return _scores([(found | fresh)[key] for key in keys], answer.fallback)
+        [answer] = self.score_many([query], [documents], instruction=instruction)
+        if isinstance(answer, ScorerError):
+            raise answer
+        return answer
 
-    def _ask_once(self, query: str, new: Mapping[bytes, str], instruction: str | None) -> Scores:
-        """Score the new pairs, or wait for the call that is already scoring just these."""
-        asked = hashlib.blake2b(b"".join(new), digest_size=16).digest()
-        with self._lock:
-            running = self._asked.get(asked)
-            mine: Future[Scores] = Future()
-            if running is None:
-                self._asked[asked] = mine
-        if running is not None:
-            return running.result()
-        try:
-            mine.set_result(self._plain(query, list(new.values()), instruction))
-        except BaseException as error:  # whoever waits must learn of it too
-            mine.set_exception(error)
-        finally:
-            with self._lock:
-                del self._asked[asked]
-        return mine.result()
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Scores | ScorerError]:
+        """`score` for each query; what is new is asked in one call, if the scorer takes many.
 
-    def _plain(self, query: str, documents: Sequence[str], instruction: str | None) -> Scores:
-        answer = self.scorer.score(query, documents, instruction=instruction)
-        check_scores(answer, documents)
-        return answer if isinstance(answer, Scores) else Scores(answer)
+        Returns:
+            Scores, or the error of a query that could not be scored, in the order of both.
+
+        Raises:
+            ModelLoadError: A local model is missing or broken.
+        """
+        many = self._known(queries, documents_per_query, instruction)
+        progress = Progress(on_progress, sum(map(len, documents_per_query)))
+        fresh = self._fresh(many, instruction, progress)
+        whole = self._whole(many, fresh, instruction)
+        progress.reached(progress.total)
+        return [whole[i] if i in whole else pairs.answer(fresh) for i, pairs in enumerate(many)]
+
+    def fingerprint(self) -> str:
+        """Tells the scores from any other's; see `Fingerprinted`."""
+        return fingerprint_of(self.scorer) if self.identity is None else self.identity
+
+    def _known(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        instruction: str | None,
+    ) -> list[Pairs]:
+        """The pairs of each query, with what the store knows of them."""
+        if not any(documents_per_query):
+            return [Pairs(query, (), (), {}) for query in queries]
+        identity = self.fingerprint()
+        asked = list(zip(queries, documents_per_query, strict=True))
+        keys = [
+            [pair_key(identity, instruction, q, d) for d in documents] for q, documents in asked
+        ]
+        found = self.store.get(list(dict.fromkeys(key for own in keys for key in own)))
+        return [Pairs(q, d, own, found) for (q, d), own in zip(asked, keys, strict=True)]
+
+    def _fresh(
+        self, many: Sequence[Pairs], instruction: str | None, progress: Progress
+    ) -> Mapping[bytes, Answer]:
+        """Answers for what is new, by `Pairs.name`."""
+        wanted = {pairs.name: pairs for pairs in many if pairs.new}
+
+        def ask(names: Sequence[bytes]) -> list[Answer]:
+            asked = [wanted[name] for name in names]
+            earlier = progress.total - sum(len(pairs.new) for pairs in asked)
+            texts = [list(pairs.new.values()) for pairs in asked]
+            answers = self._ask(asked, texts, instruction, progress.after(earlier))
+            self._remember(asked, answers)
+            return answers
+
+        return self._flights.answers(wanted, ask)
+
+    def _whole(
+        self, many: Sequence[Pairs], fresh: Mapping[bytes, Answer], instruction: str | None
+    ) -> dict[int, Scores | ScorerError]:
+        """By place, new answers where a fallback's would stand beside remembered scores.
+
+        Scores of two models never mix in one answer.
+        """
+        mixed = [i for i, pairs in enumerate(many) if pairs.would_mix(fresh)]
+        asked = [many[i] for i in mixed]
+        answers = self._ask(asked, [pairs.documents for pairs in asked], instruction)
+        return dict(zip(mixed, map(_typed, answers), strict=True))
+
+    def _ask(
+        self,
+        asked: Sequence[Pairs],
+        texts: Sequence[Sequence[str]],
+        instruction: str | None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Answer]:
+        queries = [pairs.query for pairs in asked]
+        return ask_many(self.scorer, queries, texts, instruction, on_progress) if asked else []
+
+    def _remember(self, asked: Sequence[Pairs], answers: Sequence[Answer]) -> None:
+        found: dict[bytes, CachedScore] = {}
+        for pairs, answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, ScorerError) and Scores.of(answer).fallback is None:
+                found |= pairs.scored(Scores.of(answer))
+        if found:
+            self.store.put(found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.scorer, self.store, self.identity)
 
 
-def pair_key(identity: str, instruction: str | None, query: str, document: str) -> bytes:
-    """16 bytes that only an equal pair under equal conditions has.
-
-    Each part is hashed with its length before it, so that ("a", "bc") is not ("ab", "c").
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (identity, instruction or "", query, document):
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.digest()
-
-
-def _remembered(keys: Sequence[bytes], answer: Scores) -> dict[bytes, CachedScore]:
-    pairs = zip(keys, answer, strict=True)
-    return {
-        key: CachedScore(score, place in answer.truncated)
-        for place, (key, score) in enumerate(pairs)
-    }
-
-
-def _scores(found: Sequence[CachedScore], fallback: str | None = None) -> Scores:
-    cut = [place for place, one in enumerate(found) if one.truncated]
-    return Scores([one.score for one in found], truncated=cut, fallback=fallback)
+def _typed(answer: Answer) -> Scores | ScorerError:
+    return answer if isinstance(answer, ScorerError) else Scores.of(answer)

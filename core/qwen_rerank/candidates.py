@@ -43,7 +43,7 @@ class Candidates:
             answer: A score for each of `texts`.
             threshold: Leave out what scores below it, and all that has no score.
         """
-        scores = answer if isinstance(answer, Scores) else Scores(answer)
+        scores = Scores.of(answer)
         row = {text: i for i, text in enumerate(self.texts)}
         rows = [(place, row[self.documents[place]]) for place in self.places]
         ranked = [

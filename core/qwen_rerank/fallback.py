@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qwen_rerank.errors import ConfigError, ModelLoadError, ScorerError
+from qwen_rerank.asking import ask_many
+from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.fingerprint import fingerprint_of
 from qwen_rerank.outage import OutageLog
-from qwen_rerank.types import Scorer, Scores
+from qwen_rerank.progress import Progress
+from qwen_rerank.types import Answer, OnProgress, Scorer, Scores
 
 
 class FallbackScorer:
@@ -41,33 +44,56 @@ class FallbackScorer:
 
         Raises:
             ModelLoadError: A local model is missing or broken: that is no outage.
-            ScorerError: The last scorer's, when none answered.
+            ScorerError: The first scorer's, when none answered.
         """
-        failure: ScorerError | None = None
-        for scorer in self.scorers:
-            try:
-                scores = scorer.score(query, documents, instruction=instruction)
-            except ModelLoadError:
-                raise
-            except ScorerError as error:
-                self._note(failure, error)
-                failure = failure or error
-            else:
-                return self._marked(scores, failure)
-        assert failure is not None  # noqa: S101 - there is at least one scorer
-        raise failure
+        [answer] = self.score_many([query], [documents], instruction=instruction)
+        if isinstance(answer, ScorerError):
+            raise answer
+        return answer
 
-    def _note(self, before: ScorerError | None, error: ScorerError) -> None:
-        if before is None:
-            self._outages.log(error)
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Scores | ScorerError]:
+        """`score` for each query; a scorer is asked in one call for what is still unanswered.
 
-    def _marked(self, scores: Sequence[float], failure: ScorerError | None) -> Scores:
-        truncated = scores.truncated if isinstance(scores, Scores) else ()
-        if failure is None:
+        Returns:
+            Scores, those of a fallback marked query by query, or the first scorer's error of
+            a query that none answered, in the order of both.
+
+        Raises:
+            ModelLoadError: A local model is missing or broken: that is no outage.
+        """
+        progress = Progress(on_progress, sum(map(len, documents_per_query)))
+
+        def ask(scorer: Scorer, places: Sequence[int]) -> list[Answer]:
+            texts = [documents_per_query[i] for i in places]
+            tell = progress.after(progress.total - sum(map(len, texts)))
+            return ask_many(scorer, [queries[i] for i in places], texts, instruction, tell)
+
+        found = [_marked(answer) for answer in ask(self.scorers[0], range(len(queries)))]
+        self._note(found)
+        for scorer in self.scorers[1:]:
+            left = _failures(found)
+            answers = ask(scorer, list(left)) if left else []
+            for (i, failure), answer in zip(left.items(), answers, strict=True):
+                found[i] = _marked(answer, failure)
+        return found
+
+    def _note(self, found: Sequence[Scores | ScorerError]) -> None:
+        failures = _failures(found)
+        for failure in failures.values():
+            self._outages.log(failure)
+        if not failures and any(scores.news for scores in found if isinstance(scores, Scores)):
             self._outages.ended()
-            return Scores(scores, truncated=truncated)
-        reason = f"{type(failure).__name__}: {failure}"
-        return Scores(scores, truncated=truncated, fallback=reason)
+
+    def fingerprint(self) -> str:
+        """The first scorer's; the others' scores are marked and not remembered."""
+        return fingerprint_of(self.scorers[0])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FallbackScorer) and self.scorers == other.scorers
@@ -80,3 +106,19 @@ class FallbackScorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.scorers
+
+
+def _failures(found: Sequence[Scores | ScorerError]) -> dict[int, ScorerError]:
+    """By place, what stands where no scores do."""
+    return {i: answer for i, answer in enumerate(found) if isinstance(answer, ScorerError)}
+
+
+def _marked(answer: Answer, failure: ScorerError | None = None) -> Scores | ScorerError:
+    """An answer with the failure of the scorer that was meant; that failure, if there is none."""
+    if isinstance(answer, ScorerError):
+        return failure or answer
+    scores = Scores.of(answer)
+    if failure is None:
+        return scores
+    reason = f"{type(failure).__name__}: {failure}"
+    return Scores(scores, truncated=scores.truncated, remembered=scores.remembered, fallback=reason)

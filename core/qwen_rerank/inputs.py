@@ -62,7 +62,8 @@ def check_limits(top_n: int | None, score_threshold: float | None) -> None:
         raise InvalidInputError(f"top_n must be a whole number from 1, or None, got {top_n!r}")
     if score_threshold is None:
         return
-    if not isinstance(score_threshold, int | float) or not 0 <= score_threshold <= 1:
+    number = isinstance(score_threshold, int | float) and not isinstance(score_threshold, bool)
+    if not number or not 0 <= score_threshold <= 1:
         raise InvalidInputError(
             f"score_threshold must lie in [0, 1], as scores do, or be None, got {score_threshold!r}"
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from qwen_rerank.errors import ScorerError, ScorerUnavailableError
+from qwen_rerank.fork_lock import ForkLock
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class OutageLog:
         ends: str = "reranking again, after %d calls in original order",
     ) -> None:
         self._begins, self._ends = begins, ends
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._calls = 0
         self.total = 0
         """Calls that met an outage, since the start."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from qwen_rerank.asking import Answer, ask, ask_many
+from qwen_rerank.asking import ask, ask_many
 from qwen_rerank.calls import CallPool
 from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, ScorerError
@@ -21,7 +21,7 @@ from qwen_rerank.inputs import (
 from qwen_rerank.multiquery import Merge, merge_rankings
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.prefilter import Prefilter
-from qwen_rerank.types import OnProgress, RerankResult, Scorer
+from qwen_rerank.types import Answer, OnProgress, RerankResult, Scorer, Scores
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Reranker:
         """`rerank` for many queries, each with documents of its own.
 
         All input is checked before anything is scored. A scorer that can share work between
-        queries (`BulkScorer`) gets them in one call and, when it fails, fails for all.
+        queries (`BulkScorer`) gets them in one call; when all of it fails, it fails for all.
 
         Args:
             queries: What is searched for.
@@ -203,7 +203,7 @@ class Reranker:
         self, candidates: Candidates, answer: Answer, threshold: float | None
     ) -> list[RerankResult]:
         if not isinstance(answer, ScorerError):
-            if candidates.texts:
+            if Scores.of(answer).news:
                 self._outages.ended()
             return candidates.ranking(answer, threshold)
         if self.on_error == "raise":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -104,6 +106,15 @@ class ScorerSettings(BaseModel):
         else:
             return
         raise ConfigError(reason)  # pydantic's own error, which may hold the key, is gone here
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_truth(cls, value: object, info: ValidationInfo) -> object:
+        """Python counts `True` as 1, who writes it does not."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind not in (bool, Any) and bool not in get_args(kind):
+            raise ValueError(f"{info.field_name} takes no true or false, got {value}")
+        return value
 
     @model_validator(mode="before")
     @classmethod

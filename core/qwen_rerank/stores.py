@@ -6,7 +6,6 @@ import logging
 import os
 import sqlite3
 import struct
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,14 +14,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank.cached import HOUR, CachedScore
+from qwen_rerank.cached import HOUR
 from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank.pairs import CachedScore
 from qwen_rerank.remote.breaker import CircuitBreaker
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 0.05
+"""Seconds that a rerank waits for a cache which somebody else keeps busy."""
+SLOW = 1.0
+"""Seconds after which a cache that works is no help either."""
+
 _VALUE = struct.Struct("<d?")
 _SELECT = "SELECT key, score, truncated FROM scores WHERE expires > ? AND key IN "
+_DELETE = "DELETE FROM scores WHERE key IN (SELECT key FROM scores WHERE expires <= ? LIMIT 1000)"
 _KEYS_AT_ONCE = 500  # SQLite takes 999 parameters in its oldest builds
 
 
@@ -30,7 +37,8 @@ _KEYS_AT_ONCE = 500  # SQLite takes 999 parameters in its oldest builds
 class SqliteStore:
     """Scores in a file, for one machine: any number of processes and threads may share it.
 
-    Keys are hashes, so that no text is stored.
+    Keys are hashes, so that no text is stored. A file that fails, or that another process
+    keeps locked for more than 50 ms, is left alone for 10 s.
 
     Args:
         path: Of the file; it is made if it is not there.
@@ -42,15 +50,16 @@ class SqliteStore:
     _open: dict[int, sqlite3.Connection] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _lock: threading.Lock = field(
-        default_factory=threading.Lock, init=False, repr=False, compare=False
+    _lock: ForkLock = field(default_factory=ForkLock, init=False, repr=False, compare=False)
+    _breaker: CircuitBreaker = field(
+        default_factory=CircuitBreaker, init=False, repr=False, compare=False
     )
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
         found: dict[bytes, CachedScore] = {}
-        with self._failing_open():
-            for start in range(0, len(keys), _KEYS_AT_ONCE):
+        with self._failing_open() as well:
+            for start in range(0, len(keys) if well else 0, _KEYS_AT_ONCE):
                 part = keys[start : start + _KEYS_AT_ONCE]
                 marks = ",".join("?" * len(part))
                 query = _SELECT + f"({marks})"
@@ -59,26 +68,34 @@ class SqliteStore:
         return found
 
     def put(self, found: Mapping[bytes, CachedScore]) -> None:
-        """See `ScoreStore`; what has expired is deleted."""
+        """See `ScoreStore`; what has expired is deleted, a part at a time."""
         now = time.time()
         rows = [(key, one.score, one.truncated, now + self.ttl) for key, one in found.items()]
-        with self._failing_open(), self._connection() as connection:
-            connection.execute("DELETE FROM scores WHERE expires <= ?", (now,))
-            connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
+        with self._failing_open() as well:
+            if not well:
+                return
+            with self._connection() as connection:
+                connection.execute(_DELETE, (now,))
+                connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
-    def _failing_open(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except sqlite3.Error as error:
-                logger.warning("no scores are kept in %s: %s", self.path, error)
+    def _failing_open(self) -> Iterator[bool]:
+        """Gives whether to ask at all: not while another thread is in the file for long."""
+        if not self._lock.acquire(PATIENCE):
+            yield False
+            return
+        try:
+            with _failing_open(self._breaker, f"the cache {self.path}") as well:
+                yield well
+        finally:
+            self._lock.release()
 
     def _connection(self) -> sqlite3.Connection:
         """One for each process, since none survives a fork."""
         if os.getpid() not in self._open:
-            connection = sqlite3.connect(self.path, timeout=1, check_same_thread=False)
+            connection = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")  # a crash may cost the last scores
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS scores "
                 "(key BLOB PRIMARY KEY, score REAL, truncated INTEGER, expires REAL) WITHOUT ROWID"
@@ -116,13 +133,14 @@ class RedisStore:
             raise MissingDependencyError("redis", "redis")
         import redis
 
-        client = redis.Redis.from_url(self.url, socket_timeout=0.05, socket_connect_timeout=0.05)
+        limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        client = redis.Redis.from_url(self.url, **limits)
         object.__setattr__(self, "_client", client)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
         values: Sequence[bytes | None] = []
-        with self._failing_open() as well:
+        with _failing_open(self._breaker, "Redis") as well:
             values = self._client.mget([self._name(key) for key in keys]) if well else []
         return {
             key: CachedScore(*_VALUE.unpack(value))
@@ -132,7 +150,7 @@ class RedisStore:
 
     def put(self, found: Mapping[bytes, CachedScore]) -> None:
         """See `ScoreStore`."""
-        with self._failing_open() as well:
+        with _failing_open(self._breaker, "Redis") as well:
             if not well:
                 return
             pipeline = self._client.pipeline(transaction=False)
@@ -141,23 +159,38 @@ class RedisStore:
                 pipeline.set(self._name(key), value, px=int(self.ttl * 1000))
             pipeline.execute()
 
-    @contextmanager
-    def _failing_open(self) -> Iterator[bool]:
-        """Gives whether to ask at all."""
-        import redis
-
-        well = self._breaker.admit()
-        try:
-            yield well
-        except (redis.RedisError, OSError) as error:
-            if self._breaker.failed(at_once=True):
-                logger.warning("Redis is left alone for a while: %s", type(error).__name__)
-        else:
-            if well:
-                self._breaker.succeeded()
-
     def _name(self, key: bytes) -> bytes:
         return self.prefix.encode() + key
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.url, self.ttl, self.prefix)
+
+
+@contextmanager
+def _failing_open(breaker: CircuitBreaker, name: str) -> Iterator[bool]:
+    """Gives whether to ask a cache; one that fails is left alone for a while.
+
+    Of errors that are not SQLite's only the kind is told: a network's may hold a password.
+    """
+    if not breaker.admit():
+        yield False
+        return
+    start = time.monotonic()
+    try:
+        yield True
+    except Exception as error:  # whatever a client raises, a cache is no reason to fail
+        told = f": {error}" if isinstance(error, sqlite3.Error) else ""
+        _leave_alone(breaker, name, type(error).__name__ + told)
+    except BaseException:
+        breaker.abandoned()
+        raise
+    else:
+        if time.monotonic() - start > SLOW:
+            _leave_alone(breaker, name, "too slow")
+        else:
+            breaker.succeeded()
+
+
+def _leave_alone(breaker: CircuitBreaker, name: str, reason: str) -> None:
+    if breaker.failed(at_once=True):
+        logger.warning("%s is left alone for a while: %s", name, reason)

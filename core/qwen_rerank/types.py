@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from qwen_rerank.errors import ScorerError
+
 
 @runtime_checkable
 class Scorer(Protocol):
@@ -30,6 +32,9 @@ class Scorer(Protocol):
         ...
 
 
+Answer = Sequence[float] | ScorerError
+"""One score per text, or why there are none."""
+
 OnProgress = Callable[[int, int], None]
 """Told now and then how many documents are done, and how many there are in all."""
 
@@ -45,11 +50,13 @@ class BulkScorer(Scorer, Protocol):
         *,
         instruction: str | None = None,
         on_progress: OnProgress | None = None,
-    ) -> Sequence[Sequence[float]]:
+    ) -> Sequence[Answer]:
         """What `score` gives for each query with its own documents, in the order of both.
 
+        Where one query alone could not be scored, its ScorerError may stand in its place.
+
         Raises:
-            ScorerError: No scores could be had for one of them.
+            ScorerError: No scores could be had for any of them.
         """
         ...
 
@@ -66,12 +73,25 @@ class Scores(list[float]):
         *,
         truncated: Iterable[int] = (),
         fallback: str | None = None,
+        remembered: bool = False,
     ) -> None:
         super().__init__(scores)
         self.fallback = fallback
         """Why another model than the one that was meant gave these scores, if one did."""
         self.truncated = frozenset(truncated)
         """Places of the documents whose ends did not fit into `max_length`."""
+        self.remembered = remembered
+        """Whether all came from a cache, which says nothing about how the scorer is now."""
+
+    @classmethod
+    def of(cls, scores: Sequence[float]) -> Scores:
+        """These scores, with what they know about themselves."""
+        return scores if isinstance(scores, cls) else cls(scores)
+
+    @property
+    def news(self) -> bool:
+        """Whether a scorer has just given them: the sign that it is well."""
+        return bool(self) and not self.remembered
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def test_truncation_is_said_of_each_result(tiny_model: Path) -> None:
         ({"top_n": 2.0}, "top_n must .*, got 2.0"),
         ({"score_threshold": 1.5}, r"score_threshold must lie in \[0, 1\]"),
         ({"score_threshold": math.nan}, "score_threshold"),
+        ({"score_threshold": True}, "score_threshold must .*, got True"),
     ],
 )
 def test_wrong_input_is_named_before_any_work(arguments: dict[str, Any], message: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,7 +21,8 @@ from qwen_rerank import (
     ScorerUnavailableError,
     Scores,
 )
-from qwen_rerank.cached import MemoryStore, pair_key
+from qwen_rerank.cached import MemoryStore
+from qwen_rerank.pairs import pair_key
 from qwen_rerank.testing import FakeScorer
 
 
@@ -145,28 +144,6 @@ def test_scores_of_two_models_never_mix() -> None:
         assert scorer.score("q", ["a", "b", "c"]) == [0.9, 0.9, 0.9]
 
 
-def test_equal_calls_at_once_are_one_call() -> None:
-    started = threading.Event()
-
-    class Slow(FakeScorer):
-        def score(self, *arguments: Any, **options: Any) -> list[float]:
-            started.set()
-            time.sleep(0.3)
-            return super().score(*arguments, **options)
-
-    slow = Slow()
-    scorer = cached(slow)
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: scorer.score("a b", ["a", "b a"]), range(20)))
-    assert answers == [[0.5, 1]] * 20
-    assert len(slow.calls) == 1
-    slow.error = ScorerUnavailableError("down")
-    with ThreadPoolExecutor(5) as pool:
-        calls = [pool.submit(scorer.score, "x", ["y"]) for _ in range(5)]
-        assert all(isinstance(c.exception(), ScorerUnavailableError) for c in calls)
-    assert len(slow.calls) == 2
-
-
 def test_it_copies_without_its_memory() -> None:
     scorer = CachedScorer(RemoteScorer("http://a"), MemoryStore(60, 5), "mine")
     assert pickle.loads(pickle.dumps(scorer)) == scorer
@@ -193,3 +170,41 @@ def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFix
         "another model scores instead: down",
         "the first model scores again, after 3 calls",
     ]
+
+
+@pytest.mark.parametrize("warm", [0, 1], ids=["first", "both"])
+def test_a_remembered_answer_ends_no_outage(caplog: pytest.LogCaptureFixture, warm: int) -> None:
+    """Hot queries come from memory, which says nothing about the server."""
+    first, second = FakeScorer(), FakeScorer()
+    scorer = FallbackScorer(cached(first), cached(second) if warm else second)
+    scorer.score("hot", ["a"])
+    first.error = ScorerUnavailableError("down")
+    for number in range(3):
+        assert scorer.score(f"cold {number * (1 - warm)}", ["a"]).fallback
+        assert scorer.score("hot", ["a"]).remembered
+        assert scorer.score("none", []) == []
+    assert [r.getMessage() for r in caplog.records] == ["another model scores instead: down"]
+    first.error = None
+    scorer.score("another", ["a"])
+    assert caplog.records[-1].getMessage() == "the first model scores again, after 3 calls"
+
+
+def test_the_reranker_too_hears_of_no_recovery_from_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fake = FakeScorer()
+    reranker = Reranker(cached(fake), on_error="original_order")
+    reranker.rerank("hot", ["a"])
+    fake.error = ScorerUnavailableError("down")
+    for number in range(3):
+        assert reranker.rerank(f"cold {number}", ["a"])[0].score is None
+        assert reranker.rerank("hot", ["a"])[0].score == 0
+    assert len(caplog.records) == 1
+    fake.error = None
+    reranker.rerank("another", ["a"])
+    assert "after 3 calls" in caplog.records[-1].getMessage()
+
+
+def test_a_fallback_below_a_fallback_is_told_too() -> None:
+    inner = FallbackScorer(FakeScorer(error=ScorerUnavailableError("down")), FakeScorer())
+    assert FallbackScorer(inner, FakeScorer()).score("a", ["a"]).fallback

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -211,41 +210,6 @@ def test_one_of_three_killed_and_revived_under_load(short_rests: None) -> None:
     assert failures == []
     assert before > 0
     assert min(shares) > 0.15 * sum(shares), shares
-
-
-def test_batches_keep_to_the_servers_limit() -> None:
-    documents = [f"red {number}" for number in range(100)]
-    with tei() as server:
-        scores = scorer_of(server.url, dialect="tei").score(QUERY, documents)
-        assert scores == [0.5] * 100
-        assert [len(asked.documents) for asked in server.asked] == [32, 32, 32, 4]
-
-
-def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
-    """413 for bytes, 422 for counts: each document is scored once and keeps its place."""
-
-    def answer(asked: Asked) -> Reply:
-        if len(asked.documents) > 7:
-            return 422, {"error": "batch size 8 > maximum allowed batch size 7"}
-        if sum(map(len, asked.documents)) > 50:
-            return 413, "length limit exceeded"
-        return own_answer(asked)
-
-    documents = [f"red {'wine ' * (number % 2)}{number}" for number in range(41)]
-    with running(answer) as server:
-        scores = scorer_of(server.url).score(QUERY, documents)
-        assert scores == [0.5 + 0.5 * (number % 2) for number in range(41)]
-        answered = [
-            text for asked in server.asked if answer(asked)[0] == 200 for text in asked.documents
-        ]
-        assert Counter(answered) == Counter(documents)
-
-
-def test_a_single_document_that_is_too_large_is_an_error() -> None:
-    with running(failing(413)) as server:
-        with pytest.raises(RemoteRejectedError, match="single document is too large") as caught:
-            scorer_of(server.url).score(QUERY, ["a", "b", "c"])
-        assert caught.value.status == 413
 
 
 def test_servers_found_out_separately() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
+import redis
 
 from qwen_rerank import CachedScorer, MissingDependencyError, RedisStore, SqliteStore
-from qwen_rerank.cached import CachedScore
+from qwen_rerank.pairs import CachedScore
 from qwen_rerank.testing import FakeScorer
 
 Store = SqliteStore | RedisStore
@@ -88,6 +91,93 @@ def test_a_redis_that_hangs_or_is_gone_fails_open_and_is_left_alone(listening: b
             assert scorer.score("a", ["a"]) == [1]
         assert time.monotonic() - start < 1
         assert "hush" not in repr(scorer)
+
+
+def test_a_file_that_another_process_writes_to_holds_nobody_up(tmp_path: Path) -> None:
+    """One call waits for a moment, then the file is left alone."""
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    store.put(FOUND)
+    with closing(sqlite3.connect(store.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        store.put({b"c" * 16: CachedScore(0.5)})
+        other.rollback()
+    [[milliseconds]] = store._connection().execute("PRAGMA busy_timeout")
+    assert milliseconds <= 50
+    assert store.get(list(FOUND)) == {}, "it is left alone for a while"
+
+
+def test_a_file_is_used_again_after_its_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_rerank.remote.breaker.REST_SECONDS", 0.1)
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    store.put(FOUND)
+    with closing(sqlite3.connect(store.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        store.put({b"c" * 16: CachedScore(0.5)})
+        other.rollback()
+    time.sleep(0.15)
+    assert store.get(list(FOUND)) == FOUND
+    assert store.get([b"c" * 16]) == {}
+
+
+def test_a_slow_file_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    store.put(FOUND)
+    monkeypatch.setattr("qwen_rerank.stores.SLOW", 0.0)
+    assert store.get(list(FOUND)) == FOUND
+    assert store.get(list(FOUND)) == {}
+
+
+def test_a_thread_that_is_stuck_in_the_file_holds_no_other_up(tmp_path: Path) -> None:
+    fake = FakeScorer()
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    scorer = CachedScorer(fake, store, "fake")
+    scorer.score("a", ["a"])
+    with ThreadPoolExecutor(1) as pool, store._lock:
+        assert pool.submit(scorer.score, "a", ["a"]).result(20) == [1]
+    assert scorer.score("a", ["a"]) == [1]
+    assert len(fake.calls) == 2, "once busy, which is a miss, and then it is used again"
+
+
+def test_expired_scores_go_bit_by_bit(tmp_path: Path) -> None:
+    """Deleting very many at once would hold a rerank up."""
+    store = SqliteStore(tmp_path / "scores.sqlite3", ttl=0.01)
+    store.put({number.to_bytes(16, "big"): CachedScore(0.5) for number in range(2500)})
+    time.sleep(0.05)
+    with closing(sqlite3.connect(store.path)) as other:
+        left = []
+        for _ in range(4):
+            store.put(FOUND)
+            time.sleep(0.05)
+            left.append(other.execute("SELECT count(*) FROM scores").fetchone()[0])
+    assert left == [1502, 502, 2, 2]
+
+
+@pytest.mark.parametrize("wrong", [ValueError("no number"), KeyboardInterrupt()])
+def test_a_redis_client_that_fails_in_any_way_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, wrong: BaseException
+) -> None:
+    monkeypatch.setattr("qwen_rerank.remote.breaker.REST_SECONDS", 0.1)
+    client = fakeredis.FakeRedis()
+    monkeypatch.setattr("redis.Redis.from_url", lambda *_, **__: client)
+    store = RedisStore("redis://localhost")
+    store.put(FOUND)
+    with monkeypatch.context() as broken:
+        for kind in (redis.ConnectionError("gone"), wrong):  # at the probe, after an outage
+            broken.setattr(client, "mget", _raising(kind))
+            with suppress(KeyboardInterrupt, ValueError):
+                assert store.get(list(FOUND)) == {}
+                assert not isinstance(kind, KeyboardInterrupt)
+            time.sleep(0.15)
+    assert store.get(list(FOUND)) == FOUND
+
+
+def _raising(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
 
 
 def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from qwen_rerank.local.device import choose_device, choose_dtype
 from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
 from qwen_rerank.local.hub import find_model, local_folder
+from qwen_rerank.local.revision import revision_of
 from qwen_rerank.prompt import PromptSpec
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,11 @@ class LocalModel:
     tokenizer: Tokenizer
     max_positions: int
     engine: Engine
+    device: str
+    """The kind of device, such as "cuda"."""
+    dtype: str
+    revision: str
+    """See `revision_of`."""
     _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
 
     def encoder(self, spec: PromptSpec) -> PromptEncoder:
@@ -82,6 +88,7 @@ def _load(key: _Key) -> LocalModel:
     start = time.monotonic()
     folder = find_model(key.model)
     check_sums(folder)
+    revision = revision_of(folder)
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     checkpoint = read_checkpoint(
         folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype
@@ -89,4 +96,4 @@ def _load(key: _Key) -> LocalModel:
     engine = Engine(checkpoint)
     seconds = time.monotonic() - start
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
-    return LocalModel(tokenizer, positions, engine)
+    return LocalModel(tokenizer, positions, engine, key.device.type, str(key.dtype), revision)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError
+from qwen_rerank.progress import Progress
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.types import OnProgress, Scores
 
@@ -88,7 +90,7 @@ class LocalScorer:
             ScorerError: The device has no memory for one of the documents.
         """
         pairs = list(zip(queries, documents_per_query, strict=True))
-        progress = _Progress(on_progress, sum(len(documents) for _, documents in pairs))
+        progress = Progress(on_progress, sum(len(documents) for _, documents in pairs))
         if progress.total == 0:
             return [Scores([]) for _ in pairs]
         model = self._shared_model()
@@ -114,24 +116,28 @@ class LocalScorer:
         """Load the model now instead of at the first call."""
         self._shared_model()
 
+    def fingerprint(self) -> str:
+        """The model with its revision, and all else that these scores depend on.
+
+        Loads the model, for only a loaded one knows which revision it is.
+
+        Raises:
+            ModelLoadError: The model can't be found, downloaded or read.
+        """
+        return _fingerprint(self)
+
     def _shared_model(self) -> LocalModel:
         from qwen_rerank.local.model import shared_model
 
         return shared_model(self.model, self.device, self.dtype, (self.prompt.yes, self.prompt.no))
 
 
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """Adds what earlier calls of the engine did to what the current one reports."""
-
-    on_progress: OnProgress | None
-    total: int
-
-    def after(self, earlier: int) -> OnProgress | None:
-        if self.on_progress is None:
-            return None
-        tell = self.on_progress
-        return lambda done, _: tell(earlier + done, self.total)
+@lru_cache
+def _fingerprint(scorer: LocalScorer) -> str:
+    """Remembered, for looking at a GPU waits until it has done its work."""
+    model = scorer._shared_model()  # noqa: SLF001 - its own module
+    resolved = replace(scorer, device=model.device, dtype=model.dtype)
+    return f"{resolved!r} at revision {model.revision}"
 
 
 def _sigmoid(odds: float) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
+
+from qwen_rerank.fork_lock import ForkLock
 
 FAILURES = 5
 """In a row, until the server is left alone."""
@@ -15,7 +16,7 @@ class CircuitBreaker:
     """Closed while all is well, open after failures, half open for one probe at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self._forget_probe)
         self._failures = 0
         self._rests_until: float | None = None
         self._probing = False
@@ -29,6 +30,11 @@ class CircuitBreaker:
                 return False
             self._probing = True
             return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether any call may go out."""
+        return self._rests_until is None
 
     def rests_for(self) -> float:
         """Seconds until the next probe, 0 when calls may go out."""
@@ -60,3 +66,7 @@ class CircuitBreaker:
         """Report that the call ended without telling anything about the server."""
         with self._lock:
             self._probing = False
+
+    def _forget_probe(self) -> None:
+        """In a forked child, which lacks the thread that would report."""
+        self._probing = False

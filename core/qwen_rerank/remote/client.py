@@ -29,6 +29,9 @@ _MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}  # 501: a server without a re
 class TooLargeError(RemoteRejectedError):
     """A server takes fewer documents, or fewer bytes, in one request."""
 
+    by_count = False
+    """Whether it is their number that is too large."""
+
 
 class Client:
     """Talks to the routes of one server; keeps the key out of everything that is raised."""
@@ -86,7 +89,9 @@ class Client:
                 status=status,
             )
         if status == 413 or (status in (400, 422) and b"batch size" in words):
-            return TooLargeError(message, status=status)
+            refusal = TooLargeError(message, status=status)
+            refusal.by_count = b"batch size" in words
+            return refusal
         if status in _MAY_HEAL or b"queue is full" in words:  # SGLang says that with 400
             return ScorerUnavailableError(message, retry_after=seconds_to_wait(answer.retry_after))
         return RemoteRejectedError(message, status=status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,10 +15,12 @@ from qwen_rerank.errors import (
     ScorerError,
     ScorerUnavailableError,
 )
+from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.remote import canary
 from qwen_rerank.remote.address import known_dialect, route
+from qwen_rerank.remote.batch_limit import LearnedLimit, least, size_of
 from qwen_rerank.remote.breaker import CircuitBreaker
-from qwen_rerank.remote.client import Client, Read
+from qwen_rerank.remote.client import Client, Read, TooLargeError
 from qwen_rerank.remote.deadline import Deadline
 from qwen_rerank.remote.detection import Found, detect
 from qwen_rerank.remote.dialects import AUTO, DIALECTS, OWN, TEI, Dialect, Template
@@ -26,6 +28,10 @@ from qwen_rerank.remote.question import Question
 from qwen_rerank.remote.template import ClientTemplate
 
 logger = logging.getLogger(__name__)
+
+
+_REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
+"""What a server says whatever it is asked, as it says redirects: a wrong key, a wrong route."""
 
 
 class CanaryError(BadScoresError):
@@ -44,6 +50,17 @@ class Checkup:
     """The likely cause and the remedy; `None` if all is well."""
 
 
+def refuses_all(failure: ScorerError) -> bool:
+    """Whether a server refused in a way that does not depend on what was asked."""
+    status = failure.status if isinstance(failure, RemoteRejectedError) else None
+    return status is not None and (status < 400 or status in _REFUSES_ALL)
+
+
+def concerns_server(failure: ScorerError) -> bool:
+    """Whether another server may do better."""
+    return not isinstance(failure, RemoteRejectedError) or refuses_all(failure)
+
+
 @dataclass(eq=False, slots=True)
 class Endpoint:
     """A server under one base URL. Thread-safe."""
@@ -58,8 +75,11 @@ class Endpoint:
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     in_flight: int = 0
     last_failure: ScorerError | None = None
+    """Without its frames, which would keep documents alive."""
     _known: tuple[Dialect, str] | None = None
-    _preparing: threading.Lock = field(default_factory=threading.Lock)
+    _preparing: ForkLock = field(default_factory=ForkLock)
+    _count: LearnedLimit = field(default_factory=LearnedLimit)
+    _bytes: LearnedLimit = field(default_factory=LearnedLimit)
 
     def score(self, question: Question, deadline: Deadline) -> list[float]:
         """Scores in the documents' order; the first call looks at the server before.
@@ -70,14 +90,24 @@ class Endpoint:
         """
         dialect, url = self._dialect_and_url(deadline)
         self._check_instruction(dialect, question)
-        return self._ask(url, dialect, question, deadline)
+        try:
+            scores = self._ask(url, dialect, question, deadline)
+        except TooLargeError as refusal:
+            self._learn(question, refusal)
+            raise
+        self._count.passed(len(question.documents))
+        self._bytes.passed(size_of(question.documents))
+        return scores
 
     def most_documents(self) -> int | None:
         """The server's limit per request, as far as it is known."""
-        if self._known is not None:
-            return self._known[0].most_documents
-        named = self._named_dialect()
-        return named.most_documents if named else None
+        known = self._known
+        dialect = known[0] if known else self._named_dialect()
+        return least([dialect.most_documents if dialect else None, self._count.most])
+
+    def most_bytes(self) -> int | None:
+        """The server's limit for the documents of a request, as far as it is known."""
+        return self._bytes.most
 
     def check(self, deadline: Deadline) -> Checkup:
         """Look at the server now: its dialect, and its scores for known answers.
@@ -91,14 +121,27 @@ class Endpoint:
 
     def note(self, failure: ScorerError | None) -> None:
         """Tell the breaker how a call ended; `None` means well."""
-        if failure is None or isinstance(failure, RemoteRejectedError):
+        if failure is None or not concerns_server(failure):
             if self.breaker.succeeded():
                 logger.warning("%s answers again", self.base_url)
             return
-        self.last_failure = failure
+        self.last_failure = copy(failure)
         if self.breaker.failed(at_once=isinstance(failure, CanaryError)):
-            self._known = None  # whatever comes back may be another server
+            self._forget()
             logger.warning("%s is left alone for a while: %s", self.base_url, failure)
+
+    def _forget(self) -> None:
+        """Whatever comes back may be another server."""
+        self._known, self._count, self._bytes = None, LearnedLimit(), LearnedLimit()
+
+    def _learn(self, question: Question, refusal: TooLargeError) -> None:
+        """Keep the size in mind; a single document can't be sent in another one."""
+        if len(question.documents) == 1:
+            return
+        if refusal.by_count:
+            self._count.refused(len(question.documents))
+        else:
+            self._bytes.refused(size_of(question.documents))
 
     def _dialect_and_url(self, deadline: Deadline) -> tuple[Dialect, str]:
         known = self._known

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+
+from qwen_rerank.fork_lock import ForkLock
 
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 8.0
@@ -40,7 +41,7 @@ class RetryBudget:
     """How many repeats the calls of late have earned."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._saved = SAVED_AT_START
 
     def earn(self) -> None:

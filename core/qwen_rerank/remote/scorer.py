@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -12,6 +12,7 @@ from qwen_rerank.errors import ConfigError, RemoteRejectedError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.remote.address import checked_base_url
+from qwen_rerank.remote.batch_limit import batches
 from qwen_rerank.remote.client import Client, TooLargeError
 from qwen_rerank.remote.deadline import Deadline
 from qwen_rerank.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
@@ -92,7 +93,7 @@ class RemoteScorer:
         if self.template == "client":
             question, truncated = self._wrap(question)
         scores: list[float] = []
-        for batch in _batches(question, self._fleet.most_documents()):
+        for batch in batches(question, *self._fleet.limits()):
             scores += self._score_batch(batch, deadline)
         return Scores(scores, truncated=truncated)
 
@@ -111,7 +112,7 @@ class RemoteScorer:
             count, reason = len(question.documents), refusal
         if count == 1:
             raise RemoteRejectedError(f"a single document is too large: {reason}", status=413)
-        halves = _batches(question, (count + 1) // 2)
+        halves = batches(question, (count + 1) // 2)
         return [score for half in halves for score in self._score_batch(half, deadline)]
 
     def _endpoint(self, url: str) -> Endpoint:
@@ -138,10 +139,3 @@ class RemoteScorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
-
-
-def _batches(question: Question, most: int | None) -> Iterator[Question]:
-    documents = question.documents
-    size = most or len(documents)
-    for start in range(0, len(documents), size):
-        yield replace(question, documents=documents[start : start + size])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 
@@ -14,6 +13,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.util import Timeout
 
+from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.remote.connection import (
     Allowance,
     GuardedAdapter,
@@ -67,8 +67,7 @@ class Transport:
     def __init__(self, api_key: SecretStr | None) -> None:
         self._auth = _Bearer(api_key)
         self._session: requests.Session | None = None
-        self._process = 0
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self._forget_session)
 
     def post(self, url: str, body: bytes, deadline: Deadline) -> Answer | NoAnswer:
         """Send a JSON body and read the whole reply, within the deadline.
@@ -99,9 +98,13 @@ class Transport:
 
     def _pool(self) -> requests.Session:
         with self._lock:
-            if self._session is None or self._process != os.getpid():  # sockets survive no fork
-                self._session, self._process = _new_session(), os.getpid()
+            if self._session is None:
+                self._session = _new_session()
             return self._session
+
+    def _forget_session(self) -> None:
+        """In a forked child, whose connections are the parent's."""
+        self._session = None
 
 
 class _Bearer(AuthBase):

@@ -36,8 +36,7 @@ class ServerSettings(ScorerSettings):
     deadline: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Seconds within which a request is answered or refused."""
     cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Seconds that scores are remembered. Off: a cache scores one request at a time, and
-    clients remember for themselves."""
+    """Seconds that scores are remembered. Off, for clients remember for themselves."""
 
     @property
     def hosts(self) -> list[str]:

@@ -1,0 +1,74 @@
+"""Asks once for what several want at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from qwen_rerank.fork_lock import ForkLock
+
+T = TypeVar("T")
+
+Futures = dict[bytes, Future[T]]
+
+
+class SingleFlight(Generic[T]):
+    """Shares the answers to equal questions between the threads that ask them at once."""
+
+    def __init__(self) -> None:
+        self._running: Futures[T] = {}
+        self._lock = ForkLock(self._running.clear)
+
+    def answers(
+        self, keys: Iterable[bytes], ask: Callable[[list[bytes]], Sequence[T]]
+    ) -> dict[bytes, T]:
+        """The answer for each key.
+
+        Args:
+            keys: Equal for equal questions.
+            ask: Gets the keys that no other thread is asking for, gives an answer for each.
+                What it raises is raised to this caller alone; whoever waited asks for itself.
+        """
+        wanted, found = dict.fromkeys(keys), dict[bytes, T]()
+        while missing := [key for key in wanted if key not in found]:
+            mine: Futures[T] = {}
+            try:
+                others = self._claim(missing, mine)
+                found |= _ask(mine, ask)
+            finally:
+                self._give_back(mine)
+            found |= _wait_for(others)
+        return found
+
+    def _claim(self, keys: Sequence[bytes], mine: Futures[T]) -> Futures[T]:
+        """Announce what nobody asks for as mine; gives what others are asking for."""
+        with self._lock:
+            others = {key: self._running[key] for key in keys if key in self._running}
+            mine |= {key: Future() for key in keys if key not in others}
+            self._running |= mine
+        return others
+
+    def _give_back(self, mine: Futures[T]) -> None:
+        with self._lock:
+            for key in mine:
+                self._running.pop(key, None)
+        for future in mine.values():
+            future.cancel()  # which does nothing to one that has its answer
+
+
+def _ask(mine: Futures[T], ask: Callable[[list[bytes]], Sequence[T]]) -> dict[bytes, T]:
+    answers = dict(zip(mine, ask(list(mine)), strict=True)) if mine else {}
+    for key, answer in answers.items():
+        mine[key].set_result(answer)
+    return answers
+
+
+def _wait_for(others: Futures[T]) -> dict[bytes, T]:
+    """What the others found; some may have given up."""
+    found = {}
+    for key, future in others.items():
+        with suppress(CancelledError):
+            found[key] = future.result()
+    return found

@@ -1,0 +1,92 @@
+"""What the cache knows a local model by: two revisions or number formats share no scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from qwen_rerank import CachedScorer, FallbackScorer, LocalScorer, RemoteScorer, SqliteStore
+from qwen_rerank.local.revision import revision_of
+from qwen_rerank.testing import FakeScorer
+from tests.qwen3.models import save_causal
+
+SCORE = """
+import sys
+from qwen_rerank import CachedScorer, LocalScorer, SqliteStore
+scorer = CachedScorer(LocalScorer(sys.argv[1], device="cpu"), SqliteStore(sys.argv[2]))
+print(*(scorer.score("a", ["b"]).remembered for _ in range(2)))
+"""
+
+
+def test_a_model_that_was_trained_further_shares_no_scores(
+    tmp_path: Path, qwen3_tokenizer: Tokenizer
+) -> None:
+    """The same folder holds other weights when the next process starts."""
+    folder, store = tmp_path / "model", tmp_path / "scores.sqlite3"
+    save_causal(folder, qwen3_tokenizer)
+    for remembered in (False, True):
+        scorer = CachedScorer(LocalScorer(str(folder), device="cpu"), SqliteStore(store))
+        assert scorer.score("a", ["b"]).remembered is remembered
+    save_causal(folder, qwen3_tokenizer, initializer_range=0.3)
+    command = [sys.executable, "-c", SCORE, str(folder), str(store)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True"]
+
+
+def test_number_formats_share_nothing_and_spellings_of_one_do(tiny_model: Path) -> None:
+    def known_by(dtype: str | None) -> str:
+        return LocalScorer(str(tiny_model), "cpu", dtype).fingerprint()
+
+    assert known_by(None) == known_by("float32") == known_by("fp32")
+    assert known_by(None) != known_by("bfloat16")
+    assert LocalScorer(str(tiny_model), "cpu", max_length=99).fingerprint() != known_by(None)
+
+
+def test_a_revision_of_a_hub_is_its_commit(tmp_path: Path) -> None:
+    commit = tmp_path / "models--x--y" / "snapshots" / "c0ffee"
+    commit.mkdir(parents=True)
+    assert revision_of(commit) == "c0ffee"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_revision_of_a_folder_is_what_it_holds(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    copy = shutil.copytree(tiny_model, tmp_path / "copy")
+    os.utime(copy / name, (1, 1))
+    assert revision_of(copy) == revision_of(tiny_model)
+    with (copy / name).open("ab") as file:
+        file.write(b" ")
+    assert revision_of(copy) != revision_of(tiny_model)
+
+
+def test_of_large_files_the_time_is_looked_at(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading gigabytes would take longer than loading them."""
+    monkeypatch.setattr("qwen_rerank.local.revision.READ_WHOLE", 0)
+    copy = shutil.copytree(tiny_model, tmp_path / "copy")
+    before = revision_of(copy)
+    os.utime(copy / "model.safetensors", (1, 1))
+    assert revision_of(copy) != before
+
+
+def test_a_cache_above_a_fallback_knows_the_model_that_is_meant(tiny_model: Path) -> None:
+    """Only its scores are remembered, and the other one is not loaded to be named."""
+    first = LocalScorer(str(tiny_model), "cpu")
+    both = FallbackScorer(first, LocalScorer("no/such-model"))
+    assert both.fingerprint() == first.fingerprint()
+    assert CachedScorer(both).fingerprint() == first.fingerprint()
+    assert CachedScorer(both, identity="mine").fingerprint() == "mine"
+
+
+def test_other_scorers_are_known_by_what_they_show() -> None:
+    remote = RemoteScorer("http://a", "m")
+    assert CachedScorer(remote).fingerprint() == repr(remote)
+    assert CachedScorer(FakeScorer(), SqliteStore("x")).fingerprint() == repr(FakeScorer())

@@ -1,0 +1,113 @@
+"""Servers that refuse whoever asks, beside others that answer."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from qwen_rerank import RemoteRejectedError, ScorerUnavailableError
+from qwen_rerank.remote import breaker
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, own, own_answer, running
+from tests.remote.test_fleet import QUERY, failing, scorer_of
+
+REFUSALS = [401, 403, 404, 405, 501]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_another_server_answers_and_the_refusing_one_is_left_alone(status: int) -> None:
+    """It is the fastest of all, and would draw all calls."""
+    with running(failing(status)) as refusing, own() as well:
+        scorer = scorer_of(refusing.url, well.url, max_retries=0)
+        for _ in range(20):
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+        assert len(refusing.asked) == breaker.FAILURES
+        assert len(well.asked) == 20
+
+
+@pytest.mark.parametrize("dialect", ["qwen-rerank", "auto"])
+def test_however_many_refuse_the_last_one_is_asked(dialect: str) -> None:
+    with running(failing(401)) as refusing, running(failing(404)) as lost, own() as well:
+        scorer = scorer_of(refusing.url, lost.url, well.url, max_retries=0, dialect=dialect)
+        for _ in range(6):
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+
+
+def test_all_refuse() -> None:
+    with running(failing(401)) as one, running(failing(403)) as other:
+        scorer = scorer_of(one.url, other.url)
+        with pytest.raises(RemoteRejectedError, match="answered 40") as caught:
+            scorer.score(QUERY, ["red"])
+        assert caught.value.status in (401, 403)
+        assert len(one.asked) == len(other.asked) == 1, "nobody is asked twice"
+        for _ in range(2 * breaker.FAILURES):
+            with pytest.raises(RemoteRejectedError) as caught:
+                scorer.score(QUERY, ["red"])
+        assert caught.value.status in (401, 403)
+        assert len(one.asked) == len(other.asked) == breaker.FAILURES
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_lone_server_says_clearly_that_it_refuses(status: int) -> None:
+    with running(failing(status)) as server:
+        scorer = scorer_of(server.url)
+        for _ in range(breaker.FAILURES + 2):
+            with pytest.raises(RemoteRejectedError, match=f"answered {status}") as caught:
+                scorer.score(QUERY, ["red"])
+            assert caught.value.status == status
+
+
+def test_a_refusal_beside_an_outage_may_heal() -> None:
+    """With one key revoked and the other server down, waiting may help."""
+    with running(failing(401)) as refusing, running(failing(503)) as down:
+        scorer = scorer_of(refusing.url, down.url)
+        raised = []
+        for _ in range(breaker.FAILURES + 2):
+            with pytest.raises(ScorerUnavailableError, match="503") as caught:
+                scorer.score(QUERY, ["red"])
+            raised.append(caught.value)
+        assert len(set(map(id, raised))) == len(raised), "no call's frames hang on another's error"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_server_that_may_heal_is_the_one_asked_again(first: int) -> None:
+    with running(failing(401)) as refusing, running(failing(503, times=1)) as busy:
+        urls = [refusing.url, busy.url]
+        scorer = scorer_of(urls[first], urls[1 - first])
+        assert scorer.score(QUERY, ["red"]) == [0.5]
+        assert len(refusing.asked) == 1
+        assert len(busy.asked) == 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_request_that_is_refused_says_nothing_about_the_server(status: int) -> None:
+    def answer(asked: Asked) -> Reply:
+        return (status, {}) if "wrong" in asked.documents else own_answer(asked)
+
+    with running(answer) as one, running(answer) as other:
+        scorer = scorer_of(one.url, other.url)
+        for _ in range(2 * breaker.FAILURES):
+            with pytest.raises(RemoteRejectedError):
+                scorer.score(QUERY, ["wrong"])
+        assert len(one.asked) == len(other.asked) == breaker.FAILURES
+        assert scorer.score(QUERY, ["red"]) == [0.5]
+
+
+class Text(str):
+    """A text that tells when it is gone."""
+
+
+def test_a_failure_keeps_no_document_alive() -> None:
+    with running(failing(500)) as server:
+        scorer = scorer_of(server.url, max_retries=0)
+        document = Text("a long document")
+        gone = weakref.ref(document)
+        with pytest.raises(ScorerUnavailableError):
+            scorer.score(QUERY, [document])
+        del document
+        gc.collect()
+        assert gone() is None
+        [endpoint] = scorer._fleet.endpoints
+        assert "answered 500" in str(endpoint.last_failure)

@@ -1,0 +1,79 @@
+"""Equal calls at the same time are one call, and whoever waits is never left behind."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from qwen_rerank import InvalidInputError, ScorerUnavailableError
+from qwen_rerank.testing import FakeScorer
+from tests.remote.test_cached import cached
+
+
+def test_equal_calls_at_once_are_one_call() -> None:
+    started = threading.Event()
+
+    class Slow(FakeScorer):
+        def score(self, *arguments: Any, **options: Any) -> list[float]:
+            started.set()
+            time.sleep(0.3)
+            return super().score(*arguments, **options)
+
+    slow = Slow()
+    scorer = cached(slow)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: scorer.score("a b", ["a", "b a"]), range(20)))
+    assert answers == [[0.5, 1]] * 20
+    assert len(slow.calls) == 1
+    slow.error = ScorerUnavailableError("down")
+    with ThreadPoolExecutor(5) as pool:
+        calls = [pool.submit(scorer.score, "x", ["y"]) for _ in range(5)]
+        assert all(isinstance(c.exception(), ScorerUnavailableError) for c in calls)
+    assert len(slow.calls) == 2
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, InvalidInputError])
+def test_whoever_waits_asks_when_the_asking_call_is_interrupted(
+    interruption: type[BaseException],
+) -> None:
+    """Ctrl-C in one thread is not to be raised in another one."""
+    waits, goes_on = threading.Event(), threading.Event()
+
+    class Interrupted(FakeScorer):
+        def score(self, *arguments: Any, **options: Any) -> list[float]:
+            if not waits.is_set():
+                waits.set()
+                assert goes_on.wait(20)
+                raise interruption("now")
+            return super().score(*arguments, **options)
+
+    scorer = cached(Interrupted())
+    with ThreadPoolExecutor(3) as pool:
+        leader = pool.submit(scorer.score, "a", ["a"])
+        assert waits.wait(20)
+        followers = [pool.submit(scorer.score, "a", ["a"]) for _ in range(2)]
+        while len(_waiting_threads("result")) < 2:
+            time.sleep(0.01)
+        goes_on.set()
+        assert isinstance(leader.exception(20), interruption)
+        assert [follower.exception(20) for follower in followers] == [None, None]
+        assert [follower.result() for follower in followers] == [[1], [1]]
+
+
+def _waiting_threads(function: str) -> list[FrameType]:
+    """The innermost frames of this name in pool threads: who waits for another's future."""
+    frames = []
+    for frame in sys._current_frames().values():
+        walker: FrameType | None = frame
+        while walker is not None:
+            if walker.f_code.co_name == function and "_base.py" in walker.f_code.co_filename:
+                frames.append(walker)
+                break
+            walker = walker.f_back
+    return frames

@@ -1,0 +1,133 @@
+"""Requests that a server finds too large: split, and not sent in that size again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from qwen_rerank import RemoteRejectedError
+from qwen_rerank.remote import breaker
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, Server, own_answer, running, tei
+from tests.remote.test_fleet import QUERY, failing, scorer_of
+
+
+def test_batches_keep_to_the_servers_limit() -> None:
+    documents = [f"red {number}" for number in range(100)]
+    with tei() as server:
+        scores = scorer_of(server.url, dialect="tei").score(QUERY, documents)
+        assert scores == [0.5] * 100
+        assert [len(asked.documents) for asked in server.asked] == [32, 32, 32, 4]
+
+
+def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
+    """413 for bytes, 422 for counts: each document is scored once and keeps its place."""
+
+    def answer(asked: Asked) -> Reply:
+        if len(asked.documents) > 7:
+            return 422, {"error": "batch size 8 > maximum allowed batch size 7"}
+        if sum(map(len, asked.documents)) > 50:
+            return 413, "length limit exceeded"
+        return own_answer(asked)
+
+    documents = [f"red {'wine ' * (number % 2)}{number}" for number in range(41)]
+    with running(answer) as server:
+        scores = scorer_of(server.url).score(QUERY, documents)
+        assert scores == [0.5 + 0.5 * (number % 2) for number in range(41)]
+        answered = [
+            text for asked in server.asked if answer(asked)[0] == 200 for text in asked.documents
+        ]
+        assert Counter(answered) == Counter(documents)
+
+
+def test_a_single_document_that_is_too_large_is_an_error() -> None:
+    with running(failing(413)) as server:
+        with pytest.raises(RemoteRejectedError, match="single document is too large") as caught:
+            scorer_of(server.url).score(QUERY, ["a", "b", "c"])
+        assert caught.value.status == 413
+
+
+def by(answers: list[Callable[[Asked], Reply]]) -> Callable[[Asked], Reply]:
+    """The list's answer at that moment: a test changes it."""
+
+    def answer(asked: Asked) -> Reply:
+        return answers[0](asked)
+
+    return answer
+
+
+def sizes(server: Server) -> list[int]:
+    """How many documents each request held since the last look."""
+    counts = [len(asked.documents) for asked in server.asked]
+    server.asked.clear()
+    return counts
+
+
+def taking(most_documents: int = 1000, most_bytes: int = 1 << 30) -> Callable[[Asked], Reply]:
+    def answer(asked: Asked) -> Reply:
+        if len(asked.documents) > most_documents:
+            return 422, {"error": f"batch size over the maximum of {most_documents}"}
+        if len("".join(asked.documents)) > most_bytes:
+            return 413, {"error": "Content Too Large"}
+        return own_answer(asked)
+
+    return answer
+
+
+@pytest.mark.parametrize("limit", [{"most_documents": 7}, {"most_bytes": 7 * 6}])
+def test_the_next_call_keeps_to_what_was_learned(limit: dict[str, int]) -> None:
+    documents = [f"red {number}" for number in range(10, 50)]
+    with running(taking(**limit)) as server:
+        scorer = scorer_of(server.url)
+        assert scorer.score(QUERY, documents) == [0.5] * 40
+        assert sizes(server)[0] == 40
+        for _ in range(2):
+            assert scorer.score(QUERY, documents) == [0.5] * 40
+            counts = sizes(server)
+            assert max(counts) <= 7
+            assert sum(counts) == 40, "nothing was refused"
+        assert len(counts) <= 8
+
+
+def test_one_giant_document_makes_no_small_batches_of_others() -> None:
+    small = [f"red {number}" for number in range(10, 50)]
+    with running(taking(most_bytes=5000)) as server:
+        scorer = scorer_of(server.url)
+        with pytest.raises(RemoteRejectedError, match="single document is too large"):
+            scorer.score(QUERY, [*small[:20], "red " * 5000, *small[20:]])
+        sizes(server)
+        assert scorer.score(QUERY, small) == [0.5] * 40
+        assert sizes(server) == [40]
+
+
+def test_a_server_that_refused_everything_is_not_remembered_as_small() -> None:
+    documents = [f"red {number}" for number in range(40)]
+    answers = [failing(413)]
+    with running(by(answers)) as server:
+        scorer = scorer_of(server.url)
+        with pytest.raises(RemoteRejectedError):
+            scorer.score(QUERY, documents)
+        sizes(server)
+        answers[0] = own_answer
+        assert scorer.score(QUERY, documents) == [0.5] * 40
+        assert sizes(server) == [40]
+
+
+def test_what_was_learned_is_forgotten_with_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back may be another server."""
+    monkeypatch.setattr(breaker, "REST_SECONDS", 0.0)
+    documents = [f"red {number}" for number in range(40)]
+    answers = [taking(most_documents=7)]
+    with running(by(answers)) as server:
+        scorer = scorer_of(server.url, max_retries=0)
+        scorer.score(QUERY, documents)
+        answers[0] = failing(503)
+        for _ in range(breaker.FAILURES):
+            with pytest.raises(Exception, match="answered 503"):
+                scorer.score(QUERY, documents)
+        sizes(server)
+        answers[0] = own_answer
+        assert scorer.score(QUERY, documents) == [0.5] * 40
+        assert sizes(server) == [40]
