@@ -136,7 +136,8 @@ class RerankSettings(RerankerSettings):
 def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for owner in settings.__mro__:
-        if owner.__module__ == __name__:  # an adapter's own fields have no variables
+        # an adapter's own fields have no variables
+        if owner.__name__.endswith("Settings") and issubclass(owner, ScorerSettings):
             for name in owner.__annotations__:
                 value = os.environ.get(VARIABLE + name.upper(), "").strip()
                 if value and name != "model_config":

@@ -25,6 +25,7 @@ SERVING = (
     "max_queue",
     "deadline",
     "cache_ttl",
+    "feedback",
 )
 
 
@@ -39,6 +40,10 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--no-ui", dest="ui", action="store_const", const="false", default=argparse.SUPPRESS,
         help="serve the REST API only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--feedback-texts", action="store_const", const="true", default=argparse.SUPPRESS,
+        help="keep queries and documents in that file, too; an export needs them",
     )  # fmt: skip
     parser.add_argument(
         "--api-key", dest="server_api_key", default=argparse.SUPPRESS, metavar="KEY",

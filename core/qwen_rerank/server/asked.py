@@ -68,6 +68,22 @@ class TextsBody(BaseModel):
     """The task in one English sentence; the server's own when left out."""
 
 
+class FeedbackBody(BaseModel):
+    """What somebody says of a rerank: which results were relevant, whether the answer was taken.
+
+    Of each of the two, the last that was said counts; null says nothing.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=100)]
+    """The `X-Rerank-Id` of the reply, which is also its `id`."""
+    relevant: list[Annotated[int, Field(strict=True, ge=0)]] | None = None
+    """The `index` of each relevant document; an empty list says that there is none."""
+    adopted: Annotated[bool, Field(strict=True)] | None = None
+    """Whether the final answer was taken."""
+
+
 def kind_of(body: Any) -> type[RerankBody] | type[TextsBody]:
     """Which of the two a body is meant to be."""
     texts = isinstance(body, dict) and "texts" in body and "documents" not in body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from qwen_rerank.errors import InvalidInputError, QwenRerankError
@@ -19,14 +18,13 @@ def ask(service: Service, query: str, documents: Sequence[str], choice: Choice) 
     Raises:
         QwenRerankError: As `Service.rerank` raises.
     """
-    start = time.perf_counter()
     work = service.rerank(query, documents, top_n=choice.top_n, instruction=choice.instruction)
     coming = asyncio.run_coroutine_threadsafe(work, service.loop)
     try:
-        results = coming.result()
+        found = coming.result()
     finally:
         coming.cancel()  # a visitor who clicks again or leaves frees the queue
-    return Outcome(query, documents, results, time.perf_counter() - start)
+    return Outcome(query, documents, found.results, found.seconds, found.id)
 
 
 def reason(error: QwenRerankError, service: Service) -> str:
