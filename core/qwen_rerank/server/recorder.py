@@ -25,6 +25,9 @@ SECONDS_FOR_FIGURES = 2.0
 MOST_WAITING = 1000
 """Writes that may wait for a slow disk; further rankings are not kept."""
 
+SHARE_OF_READING = 50
+"""Figures of the days that took a second to read are good for so many seconds."""
+
 
 class Recorder:
     """A feedback store with one thread of its own. All methods belong to one event loop."""
@@ -34,6 +37,8 @@ class Recorder:
         self._gauges = FeedbackGauges(metrics.registry)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-feedback")
         self._waiting = 0
+        self._days: list[DayFigures] = []
+        self._days_until = 0.0
 
     async def ranking(
         self,
@@ -59,10 +64,16 @@ class Recorder:
         """See `FeedbackStore.record_feedback`; it comes after the rankings before it."""
         write = partial(self._store.record_feedback, rerank_id, relevant=relevant, adopted=adopted)
         await self._call(write)
+        self._days_until = 0.0
 
     async def days(self) -> list[DayFigures]:
-        """See `FeedbackStore.days`."""
-        return await self._call(self._store.days)
+        """See `FeedbackStore.days`; a large file is not read anew at each click."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._days_until:
+            start = loop.time()
+            self._days = await self._call(self._store.days)
+            self._days_until = loop.time() + SHARE_OF_READING * (loop.time() - start)
+        return self._days
 
     async def refresh(self) -> None:
         """Bring the gauges up to date, or mark them as old."""

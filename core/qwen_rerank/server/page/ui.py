@@ -13,8 +13,10 @@ from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.files import FileError, lines_of, read_documents
+from qwen_rerank.server.page.judging import judge
 from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
 from qwen_rerank.server.page.picture import MOST, draw
+from qwen_rerank.server.page.trend import trend
 from qwen_rerank.server.page.words import LANGUAGES, Language, Words, language_of
 from qwen_rerank.server.service import Service
 
@@ -31,15 +33,19 @@ def page(service: Service) -> None:
     words, choice = side_panel(service)
     st.title(words("title"), anchor=False)
     st.caption(words("lead"))
-    trying, calling = st.tabs([words("tab_page"), words("tab_api")])
+    names = ["tab_page", "tab_api", *(["tab_trend"] if service.recorder else [])]
+    trying, calling, *watching = st.tabs(list(map(words, names)))
     with trying:
         query, documents = entry(words)
         if st.button(words("button"), type="primary", key="rerank", width="stretch"):
             rank(service, words, query, documents, choice)
         if "outcome" in st.session_state:
-            result(words, st.session_state.outcome)
+            result(service, words, st.session_state.outcome)
     with calling:
         api(service, words, query, documents, choice)
+    for tab in watching:
+        with tab:
+            in_use(service, words, choice)
 
 
 def side_panel(service: Service) -> tuple[Words, Choice]:
@@ -128,8 +134,8 @@ def rank(service: Service, words: Words, query: str, documents: list[str], choic
         st.error(words(reason(error, service)))
 
 
-def result(words: Words, outcome: Outcome) -> None:
-    """The table, the picture, the full texts and the downloads."""
+def result(service: Service, words: Words, outcome: Outcome) -> None:
+    """The table, the downloads, the picture, the full texts, and a question."""
     st.subheader(words("result"), anchor=False)
     st.caption(
         words(
@@ -146,6 +152,7 @@ def result(words: Words, outcome: Outcome) -> None:
         st.caption(words("picture_cut", count=MOST))
     st.altair_chart(draw(outcome, words), width="stretch")
     full_texts(words, outcome)
+    judge(service, words, outcome)
 
 
 def table(words: Words, outcome: Outcome) -> None:
@@ -207,6 +214,14 @@ def api(service: Service, words: Words, query: str, documents: list[str], choice
     st.write(words("api_compatible"))
     st.code(command.clients(address, key=key), language="python", wrap_lines=True)
     st.write(words("api_more"))
+
+
+def in_use(service: Service, words: Words, choice: Choice) -> None:
+    """The figures, for who may ask."""
+    if choice.may_ask:
+        trend(service, words)
+    else:
+        st.caption(words("need_key"))
 
 
 if current.service is not None:
