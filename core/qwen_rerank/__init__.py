@@ -18,6 +18,7 @@ from qwen_rerank.errors import (
 from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.loading import load, load_scorer
 from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.local.windows import WindowScorer
 from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
 from qwen_rerank.remote import RemoteScorer
@@ -55,6 +56,7 @@ __all__ = [
     "ScorerUnavailableError",
     "Scores",
     "SqliteStore",
+    "WindowScorer",
     "load",
     "load_scorer",
 ]
