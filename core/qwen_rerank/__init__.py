@@ -7,6 +7,7 @@ from qwen_rerank.cached import CachedScorer
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
+    FeedbackError,
     InvalidInputError,
     MissingDependencyError,
     ModelLoadError,
@@ -14,6 +15,7 @@ from qwen_rerank.errors import (
     RemoteRejectedError,
     ScorerError,
     ScorerUnavailableError,
+    UnknownRerankError,
 )
 from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.loading import load, load_scorer
@@ -36,6 +38,7 @@ __all__ = [
     "CachedScorer",
     "ConfigError",
     "FallbackScorer",
+    "FeedbackError",
     "InvalidInputError",
     "LocalScorer",
     "MissingDependencyError",
@@ -56,6 +59,7 @@ __all__ = [
     "ScorerUnavailableError",
     "Scores",
     "SqliteStore",
+    "UnknownRerankError",
     "WindowScorer",
     "load",
     "load_scorer",
