@@ -26,6 +26,10 @@ _INSERT = (
     "INSERT INTO rerankings (id, time, seconds, documents, reranked, ranking, query, texts) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_ANSWER = (
+    "INSERT INTO rerankings (id, time, documents, reranked, ranking, adopted, judged) "
+    "VALUES (?, ?, 0, 0, '[]', ?, ?)"
+)
 _JUDGE = (
     "UPDATE rerankings SET relevant = coalesce(?, relevant), hit = coalesce(?, hit), "
     "hit_before = coalesce(?, hit_before), adopted = coalesce(?, adopted), judged = ? WHERE id = ?"
@@ -136,6 +140,16 @@ class FeedbackStore:
                 raise UnknownRerankError(f"there is no rerank with the id {rerank_id[:80]!r}")
             said = _judgement(row, relevant)
             connection.execute(_JUDGE, (*said, adopted, time.time(), rerank_id))
+
+    def record_answer(self, adopted: bool) -> None:
+        """Keep whether an answer was adopted that was made without asking for a rerank.
+
+        Raises:
+            FeedbackError: The file can't be written.
+        """
+        now = time.time()
+        with self._database.writing() as connection:
+            connection.execute(_ANSWER, (str(uuid.uuid4()), now, bool(adopted), now))
 
     def judged(self) -> list[JudgedRanking]:
         """Every ranking whose relevant documents are known, oldest first.

@@ -18,10 +18,14 @@ router = APIRouter(tags=["feedback"])
 async def feedback(request: Request, service: Here) -> dict[str, Any]:
     """Say which results of a rerank were relevant, and whether the final answer was adopted.
 
-    What is answered with 200 is kept. Said again, the last time counts.
+    What is answered with 200 is kept. Said again, the last time counts. An answer that was
+    made without reranking has no id: `{"reranked": false, "adopted": true}` counts it.
     """
     body = FeedbackBody.model_validate(await json_of(request))
     if service.recorder is None:
         raise HTTPException(404, "no feedback is kept here: it needs --feedback FILE")
-    await service.recorder.feedback(body.id, body.relevant, body.adopted)
-    return body.model_dump()
+    if body.id is not None:
+        await service.recorder.feedback(body.id, body.relevant, body.adopted)
+    else:
+        await service.recorder.answer(bool(body.adopted))
+    return body.model_dump(exclude_unset=True)

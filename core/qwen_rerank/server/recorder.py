@@ -66,6 +66,11 @@ class Recorder:
         await self._call(write)
         self._days_until = 0.0
 
+    async def answer(self, adopted: bool) -> None:
+        """See `FeedbackStore.record_answer`."""
+        await self._call(partial(self._store.record_answer, adopted))
+        self._days_until = 0.0
+
     async def days(self) -> list[DayFigures]:
         """See `FeedbackStore.days`; a large file is not read anew at each click."""
         loop = asyncio.get_running_loop()
