@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -39,21 +41,17 @@ def test_every_example_runs_as_printed(tmp_path: Path, free_port: int) -> None:
     """In order, in one folder, as a reader would; only the port is another one."""
     shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     environment = _environment(tmp_path)
-    said = {}
-    blocks = [(kind, code) for kind, code in BLOCK.findall(PAGES[0]) if kind in {"sh", "python"}]
+    blocks = [block for block in BLOCK.findall(PAGES[0]) if block[0] in {"sh", "python"}]
     [at] = [place for place, (_, code) in enumerate(blocks) if "rerank serve" in code]
-    for place, (kind, code) in enumerate(blocks[:at]):
-        said[place] = _run(kind, code, tmp_path, environment)
-    serve = blocks[at][1].strip() + f" --port {free_port}"
-    with _serving(serve, tmp_path, environment):
-        rest = blocks[at + 1][1].replace("8080", str(free_port))
-        metrics = _run("python", rest, tmp_path, environment)
-    assert 'rerank_feedback_hit_rate{order="reranked"} 1.0' in metrics
-    for place, (kind, code) in enumerate(blocks[at + 2 :], start=at + 2):
-        said[place] = _run(kind, code, tmp_path, environment)
-    assert "A refund takes" in said[1].splitlines()[1]
+    before = _run_all(blocks[:at], tmp_path, environment)
+    assert "A refund takes five working days." in before.splitlines()[1]
+    assert before.splitlines()[-1] == "1.0 1.0 1.0"
     assert (tmp_path / "measured" / "after.trec").exists()
-    assert "1.0 1.0 1.0" in said[at - 1]
+    with _serving(f"{blocks[at][1].strip()} --port {free_port}", tmp_path, environment):
+        asking = blocks[at + 1][1].replace("8080", str(free_port))
+        metrics = _run("python", asking, tmp_path, environment)
+    assert 'rerank_feedback_hit_rate{order="reranked"} 1.0' in metrics
+    _run_all(blocks[at + 2 :], tmp_path, environment)
     judged = (tmp_path / "judged.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["relevant"] for line in judged] == [[2], [1]]
 
@@ -83,6 +81,13 @@ def _environment(folder: Path) -> dict[str, str]:
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(paths),
     }
+
+
+def _run_all(blocks: list[tuple[str, str]], folder: Path, environment: dict[str, str]) -> str:
+    """Neighbours of one kind share a process: each would load the model anew."""
+    groups = groupby(blocks, key=itemgetter(0))
+    codes = [(kind, "\n".join(code for _, code in group)) for kind, group in groups]
+    return "".join(_run(kind, code, folder, environment) for kind, code in codes)
 
 
 def _run(kind: str, code: str, folder: Path, environment: dict[str, str]) -> str:
