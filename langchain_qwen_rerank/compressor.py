@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, Unpack
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import MARKS, RELEVANCE_SCORE, RerankAdapter, marks
+from qwen_rerank.adapter import MARKS, RELEVANCE_SCORE, Limits, RerankAdapter, marks
 from qwen_rerank.settings import RerankSettings
 
 
@@ -65,6 +65,29 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """`compress_documents` without blocking the event loop."""
         return await self._run.ainvoke((query, list(documents)), self._config(callbacks))
 
+    def rerank(
+        self, documents: Sequence[str | Document], query: str, **limits: Unpack[Limits]
+    ) -> list[dict[str, Any]]:
+        """The ranking alone, in the form that LangChain's other rerankers give it.
+
+        Args:
+            documents: Texts or documents, in retrieval order.
+            query: What is searched for.
+            **limits: `top_n` and `score_threshold`, where this call wants others.
+
+        Returns:
+            Best first: `index` in `documents`, `relevance_score` in [0, 1] or `None` without
+            an answer, and what `metadata` would say besides.
+
+        Raises:
+            InvalidInputError: An argument is not of the kind said above.
+            ScorerError: No scores could be had and `on_error` is `"raise"`.
+        """
+        return [
+            {"index": result.index, RELEVANCE_SCORE: result.score, **marks(result)}
+            for result in self._rank(query, self._texts(documents), **limits)
+        ]
+
     def _expand(self, query: str) -> Any:
         """A runnable's answer may be a message; its run is a child of ours."""
         if not isinstance(self.query_expander, Runnable):
@@ -82,16 +105,15 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     def _compress(self, asked: tuple[str, list[Document]]) -> list[Document]:
         query, documents = asked
-        results, name = self._rank(query, self._texts(documents))
+        results, name = self._recorded(query, self._texts(documents))
         return [_copy(documents[result.index], result, name) for result in results]
 
     async def _acompress(self, asked: tuple[str, list[Document]]) -> list[Document]:
         return await self._reranker.run(self._compress, asked)
 
-    def _texts(self, documents: list[Document]) -> list[str]:
-        if self.document_formatter is None:
-            return [document.page_content for document in documents]
-        return [self.document_formatter(document) for document in documents]
+    def _texts(self, documents: Sequence[str | Document]) -> list[str]:
+        text_of = self.document_formatter or (lambda document: document.page_content)
+        return [d if isinstance(d, str) else text_of(d) for d in documents]
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -73,7 +73,7 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
     def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
         texts = [node.node.get_content(self.metadata_mode) for node in nodes]
         keep = self.keep_retrieval_score
-        results, name = self._rank(query, texts)
+        results, name = self._recorded(query, texts)
         return [reranked_node(nodes[result.index], result, keep, name) for result in results]
 
     @contextmanager

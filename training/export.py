@@ -1,4 +1,4 @@
-"""Write the shipped folder: fp16 safetensors, configuration, compact tokenizer.
+"""Write the shipped folder: fp16 safetensors, configuration, compact tokenizer, checksums.
 
 python -m training.export --work WORK --out core/qwen_rerank/builtin
 """
@@ -10,18 +10,20 @@ from pathlib import Path
 
 import torch
 
+from qwen_rerank.local.checksums import write_sums
 from training.checkpoint import load_reranker
 
 LIMIT = 16_000_000  # bytes, weights and tokenizer together
 LENGTH = 8192
+SHIPPED = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the arguments and export the last checkpoint (or the wired network)."""
+    """Read the arguments and export the calibrated network (or another of WORK)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--name", default="checkpoint", help="which folder of WORK")
+    parser.add_argument("--name", default="calibrated", help="which folder of WORK")
     options = parser.parse_args(arguments)
     export(options.work / options.name, options.out)
 
@@ -46,7 +48,8 @@ def export(source: Path, target: Path) -> None:
             "model_max_length": LENGTH,
         },
     )
-    size = sum((target / n).stat().st_size for n in ("model.safetensors", "tokenizer.json"))
+    write_sums(target, SHIPPED)
+    size = sum((target / name).stat().st_size for name in SHIPPED)
     if size > LIMIT:
         raise ValueError(f"{size} bytes, more than {LIMIT}: make the vocabulary or a layer smaller")
 

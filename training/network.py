@@ -57,14 +57,21 @@ class Reranker(nn.Module):
 
     def forward(self, batch: Batch) -> list[Tensor]:
         """logit(yes) - logit(no) of every document, one tensor (R_c,) a chunk, fp32."""
+        answer = self.model.model.embed_tokens.weight[[self.yes, self.no]].float()
+        with torch.autocast(answer.device.type, enabled=False):
+            return [states @ (answer[0] - answer[1]) for states in self.states(batch)]
+
+    def states(self, batch: Batch) -> list[Tensor]:
+        """What the answer is read from: each document's last hidden state, (R_c, H), fp32."""
         _, past, seen = self._run(batch.head, None, None)
         owner = torch.zeros(len(batch.queries.ids), dtype=torch.long, device=seen.device)
         _, past, seen = self._run(batch.queries, _take(past, owner), seen[owner])
-        scores = []
+        found = []
         for rows, owner in zip(batch.documents, batch.owners, strict=True):
             hidden, _, _ = self._run(rows, _take(past, owner), seen[owner])
-            scores.append(self._head(hidden, rows.lengths))
-        return scores
+            last = hidden[torch.arange(len(hidden), device=hidden.device), rows.lengths - 1]
+            found.append(norm(last, self.model.model.norm))
+        return found
 
     def _run(
         self, rows: Rows, past: Past | None, seen: Tensor | None
@@ -80,12 +87,6 @@ class Reranker(nn.Module):
             grown.append((keys, values))
         seen = rows.real if seen is None else torch.cat([seen, rows.real], 1)
         return hidden, grown, seen
-
-    def _head(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        last = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1].float()
-        answer = self.model.model.embed_tokens.weight[[self.yes, self.no]].float()
-        with torch.autocast(hidden.device.type, enabled=False):
-            return norm(last, self.model.model.norm) @ (answer[0] - answer[1])
 
 
 def block(

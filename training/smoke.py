@@ -3,7 +3,7 @@
     python -m training.smoke [--work FOLDER] [--minutes 0.5]
 
 Prepares, checks that the wired network ranks exact matches first, trains a little, resumes,
-exports, and measures the exported folder.
+calibrates, exports, and measures the exported folder.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from training import export, train
+from training import calibrate, export, train
 from training.batching import Batcher
 from training.checkpoint import load_reranker
 from training.evaluate import measure, scorer, table_row
@@ -39,7 +39,8 @@ def smoke(work: Path, minutes: float) -> None:
     check_wiring(work / "wired")
     for share in (0.5, 1.0):  # the second call resumes the first
         train.main(["--work", str(work), "--minutes", str(minutes * share), "--device", "cpu"])
-    export.main(["--work", str(work), "--out", str(work / "shipped")])
+    calibrate.main(["--work", str(work), "--count", "20"])
+    export.main(["--work", str(work), "--name", "calibrated", "--out", str(work / "shipped")])
     network, tokenizer = load_reranker(work / "shipped")
     with torch.inference_mode():
         for test in held_out_sets(work / "examples.jsonl.gz", limit=None):

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, PrivateAttr
 
@@ -68,6 +68,13 @@ class ScorerAdapter(ScorerSettings):
         return copy
 
 
+class Limits(TypedDict, total=False):
+    """What one call may ask for instead of the adapter's own settings."""
+
+    top_n: int | None
+    score_threshold: float | None
+
+
 class RerankAdapter(ScorerAdapter, RerankSettings):
     """Settings that can rank; a framework's class adds how its documents become text."""
 
@@ -81,23 +88,26 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     """Keeps each ranking, so that feedback can name it; documents then carry the ranking's id
     and their index."""
 
-    def _rank(self, query: str, texts: Sequence[str]) -> tuple[list[RerankResult], str | None]:
+    def _recorded(self, query: str, texts: Sequence[str]) -> tuple[list[RerankResult], str | None]:
         """The ranking, and its id where feedback is kept."""
         start = time.perf_counter()
-        results = self._results(query, texts)
+        results = self._rank(query, texts)
         if self.feedback is None or not texts:
             return results, None
         seconds = time.perf_counter() - start
         return results, self.feedback.record_ranking(query, texts, results, seconds=seconds)
 
-    def _results(self, query: str, texts: Sequence[str]) -> list[RerankResult]:
+    def _rank(
+        self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
+    ) -> list[RerankResult]:
+        own: Limits = {"top_n": self.top_n, "score_threshold": self.score_threshold}
+        own.update(limits)
         return self._reranker.rerank_queries(
             self._phrasings(query),
             texts,
             merge=self.query_merge,
-            top_n=self.top_n,
-            score_threshold=self.score_threshold,
             instruction=self.instruction,
+            **own,
         )
 
     def _expand(self, query: str) -> Any:

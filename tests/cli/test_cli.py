@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,24 @@ def test_rerank_reads_standard_input_and_prints_a_table(tiny_model: Path) -> Non
     assert answer.returncode == 0
     assert answer.stdout.splitlines()[0].split() == ["rank", "score", "index", "document"]
     assert len(answer.stdout.splitlines()) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
+def test_rerank_shows_a_bar_on_a_terminal_and_nothing_in_a_pipe(tiny_model: Path) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    command = [sys.executable, "-m", "qwen_rerank", "rerank", "q", "--model", str(tiny_model)]
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    done = subprocess.run(
+        command, input=LINES, stdout=subprocess.PIPE, stderr=terminal, text=True, check=True
+    )
+    assert "3/3" in os.read(screen, 65536).decode()
+    assert len(done.stdout.splitlines()) == 4
+    assert qwen_rerank(*command[3:], stdin=LINES).stderr == ""
 
 
 def test_doctor_shows_what_is_used_and_why(tiny_model: Path) -> None:

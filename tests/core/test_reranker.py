@@ -26,6 +26,8 @@ from qwen_rerank import (
     ScorerUnavailableError,
     load,
 )
+from qwen_rerank.local.checksums import write_sums
+from qwen_rerank.local.hub import BUILTIN_FOLDER
 from qwen_rerank.testing import FakeScorer
 from tests.qwen3.models import save_causal
 from tests.qwen3.tokenizer import build_tokenizer
@@ -211,6 +213,21 @@ def _no_positions(folder: Path) -> None:
     _edit(folder, '"max_position_embeddings": 4096', '"max_position_embeddings": null')
 
 
+def _sliding_window(folder: Path) -> None:
+    _edit(folder, '"use_sliding_window": false', '"use_sliding_window": true')
+
+
+def _damaged_on_the_way(folder: Path) -> None:
+    write_sums(folder, ["config.json", "model.safetensors"])
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+
+
+def _sums_of_more(folder: Path) -> None:
+    (folder / "SHA256SUMS").write_text(f"{'0' * 64}  more.safetensors\n")
+
+
 def _odd_architectures(folder: Path) -> None:
     _edit(folder, '"Qwen3ForCausalLM"', '["Qwen3ForCausalLM"]')
 
@@ -244,6 +261,9 @@ def _more_layers_than_weights(folder: Path) -> None:
         (_no_positions, "max_position_embeddings must be a whole number"),
         (_odd_architectures, "must name the architecture"),
         (_odd_width, "can't be read"),
+        (_sliding_window, "use_sliding_window"),
+        (_damaged_on_the_way, "model.safetensors is damaged"),
+        (_sums_of_more, "more.safetensors can't be read"),
         (_smaller_vocabulary, "the tokenizer has 151669 tokens, the model 1000"),
         (_more_layers_than_weights, "lack .*layers.3"),
     ],
@@ -259,6 +279,13 @@ def test_a_folder_that_is_no_model_is_named(
     reranker = load(model=str(folder), device="cpu", on_error="original_order")
     with pytest.raises(ModelLoadError, match=message):
         reranker.rerank("a", ["b"])
+
+
+def test_the_built_in_model_comes_with_sums_of_all_its_files() -> None:
+    lines = (BUILTIN_FOLDER / "SHA256SUMS").read_text().splitlines()
+    files = {file.name for file in BUILTIN_FOLDER.iterdir()} - {"SHA256SUMS", "MODEL_CARD.md"}
+    assert {line.split()[1] for line in lines} == files
+    assert load(model="builtin", device="cpu").rerank("a", ["b"])[0].score is not None
 
 
 def test_a_model_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,20 @@ def test_a_formatter_chooses_the_text(documents: list[Document]) -> None:
     assert names(chosen.compress_documents(documents, "page 3"))[0] == "c"
 
 
+def test_rerank_gives_indices_and_scores(documents: list[Document]) -> None:
+    texts: list[str | Document] = [documents[0], *(d.page_content for d in documents[1:])]
+    ranked = rerank(top_n=3).rerank(texts, "red wine")
+    asked = rerank(top_n=3).compress_documents(documents, "red wine")
+    assert texts[ranked[0]["index"]] == asked[0].page_content
+    assert [row["relevance_score"] for row in ranked] == [
+        document.metadata["relevance_score"] for document in asked
+    ]
+    assert len(rerank(top_n=3).rerank(texts, "red wine", top_n=None)) == 4
+    assert len(rerank().rerank(texts, "red wine", score_threshold=1.0)) == 1
+    with pytest.raises(InvalidInputError, match="top_n"):
+        rerank().rerank(texts, "red wine", top_n=0)
+
+
 def test_the_instruction_reaches_the_scorer(documents: list[Document]) -> None:
     scorer = FakeScorer()
     compressor = rerank(scorer=scorer, instruction="Find fruit")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from qwen_rerank.testing import FakeScorer
-from tests.server.running import Running, serving
+from tests.server.running import PATIENCE, Running, serving
 
 PATHS = {
     "/rerank": "POST",
@@ -29,7 +31,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "not JSON": (b"{", 400),
     "empty": (b"", 400),
     "not UTF-8": (b'{"query": "\xff\xfe"}', 400),
-    "a raw NUL": (b'{"query": "a\x00b", "documents": ["d"]}', 400),
+    "a NUL between fields": (b'{"query": "a",\x00 "documents": ["d"]}', 400),
     "deeply nested": (b"[" * 100_000, 400),
     "a number": (b"7", 422),
     "null": (b"null", 422),
@@ -98,6 +100,20 @@ def test_fields(fake: Running, path: str, name: str) -> None:
     assert len(message) < 400, "an error does not send the input back"
 
 
+@pytest.mark.parametrize("nul", [b"\x00", b"\\u0000"], ids=["raw", "escaped"])
+def test_a_nul_in_a_text_is_a_character(fake: Running, nul: bytes) -> None:
+    data = b'{"query": "a%sb", "documents": ["a%sb", "ab"]}' % (nul, nul)
+    reply = requests.post(fake.url + "/rerank", data=data, headers=JSON, timeout=30).json()
+    rows = [(row["document"], row["score"]) for row in reply["reranked_documents"]]
+    assert rows == [("a\0b", 1), ("ab", 0)]
+
+
+@pytest.mark.parametrize("score", [float("nan"), 1.5, -0.1])
+def test_no_nonsense_of_the_model_goes_out(score: float) -> None:
+    with serving(scorer=FakeScorer(lambda *_: score)) as broken:
+        assert "server's log" in said(broken.post(GOOD), 502)
+
+
 @pytest.mark.parametrize("texts", [None, "abc", [], [3], ["\ud800"]])
 def test_texts(fake: Running, texts: Any) -> None:
     data = json.dumps({"query": "q", "texts": texts})
@@ -111,13 +127,23 @@ def test_the_message_names_the_place(fake: Running) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
 def test_50_megabytes(fake: Running, path: str, chunked: bool) -> None:
     parts = [b"x" * 1_000_000] * 50
     data: Any = iter(parts) if chunked else b"".join(parts)
     reply = requests.post(fake.url + path, data=data, headers=JSON, timeout=30)
     assert "16000000 bytes" in said(reply, 413)
     assert fake.post(GOOD).ok
+
+
+def test_a_declared_size_is_refused_before_the_body_is_asked_for(fake: Running) -> None:
+    place = urlsplit(fake.url)
+    with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as caller:
+        caller.sendall(
+            b"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert caller.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
@@ -128,7 +154,7 @@ def test_a_form_of_another_site_is_refused(fake: Running, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_wrong_methods(fake: Running, path: str, method: str) -> None:
     if method != PATHS[path]:
         reply = requests.request(method, fake.url + path, timeout=30)

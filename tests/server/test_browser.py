@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from qwen_rerank.server.examples import EN_QUERY
 from tests.server.test_stop import process
 
 pytestmark = pytest.mark.browser
@@ -20,6 +21,9 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 PATIENCE = 60_000  # ms
+TABLE = "[data-testid=stDataFrame] canvas"
+ALERT = "[data-testid=stAlert]"
+FILLED = ".st-key-query-1 input"  # an example brings its own fields
 SHOTS = os.environ.get("QWEN_RERANK_TEST_SCREENSHOTS")
 """A folder; screenshots of each state are put there to be looked at."""
 
@@ -51,24 +55,41 @@ def test_the_example_is_reranked(
 ) -> None:
     size = {"width": width, "height": height}
     page = browser.new_page(viewport=size, locale=locale, device_scale_factor=2)
-    page.set_default_timeout(PATIENCE)
-    outside, errors = watch(page, url)
+    outside, console = watch(page, url)
     page.goto(url)
-    click(page, f"example_{example}")
-    page.wait_for_function("document.querySelector('.st-key-query input').value !== ''")
-    at_rest(page)
+    click(page, console, f"example_{example}")
+    until(page, console, FILLED)
+    at_rest(page, console)
     shoot(page, f"{name}-{example}-question")
-    click(page, "rerank")
-    page.locator("[data-testid=stDataFrame] canvas, [data-testid=stAlert]").first.wait_for()
-    assert page.locator("[data-testid=stAlert]").all_inner_texts() == []
-    page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first.wait_for()
+    click(page, console, "rerank")
+    until(page, console, f"{TABLE}, {ALERT}")
+    assert page.locator(ALERT).all_inner_texts() == []
+    until(page, console, "[data-testid=stVegaLiteChart] :is(canvas, svg)")
     assert page.locator("[data-testid=stExpander]").count() >= 7
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     shoot_all(page, f"{name}-{example}-result", size)
     page.locator("[data-testid=stTab]").nth(1).click()
     page.get_by_text("curl").first.wait_for()
     shoot(page, f"{name}-{example}-api")
-    assert (outside, errors) == ([], [])
+    assert (outside, [line for line in console if line.startswith("error")]) == ([], [])
+    page.close()
+
+
+def test_a_click_ahead_of_the_page_ranks_what_was_chosen(browser: Any, url: str) -> None:
+    """On a slow line a visitor clicks while the fields are still empty."""
+    page, line = browser.new_page(locale="en-US"), SlowLine()
+    _, console = watch(page, url)
+    page.route_web_socket("**/_stcore/stream", line.connect)
+    page.goto(url)
+    until(page, console, ".st-key-rerank button")
+    at_rest(page, console)
+    line.is_held = True
+    click(page, console, "example_en")
+    line.wait_for(page, EN_QUERY.encode())
+    click(page, console, "rerank")
+    line.release()
+    until(page, console, f"{TABLE}, {ALERT}")
+    assert page.locator(ALERT).all_inner_texts() == []
     page.close()
 
 
@@ -82,24 +103,71 @@ def test_the_page_asks_the_api_of_its_own_address(browser: Any, url: str) -> Non
     page.close()
 
 
+class SlowLine:
+    """Holds back what the server sends to the page."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self._held: list[Any] = []
+
+    def connect(self, socket: Any) -> None:
+        """Stand between the page's socket and the server's."""
+        self._socket = socket
+        socket.connect_to_server().on_message(self._pass)
+
+    def wait_for(self, page: Any, text: bytes) -> None:
+        """Until the server has sent this."""
+        for _ in range(PATIENCE // 50):
+            if any(text in message for message in self._held):
+                return
+            page.wait_for_timeout(50)
+        pytest.fail("the server did not send it")
+
+    def release(self) -> None:
+        """Let everything through, in its order."""
+        self.is_held = False
+        for message in self._held:
+            self._socket.send(message)
+
+    def _pass(self, message: Any) -> None:
+        self._held.append(message) if self.is_held else self._socket.send(message)
+
+
 def watch(page: Any, url: str) -> tuple[list[str], list[str]]:
-    """What the page asks of other hosts, and what its console complains about."""
+    """What the page asks of other hosts, and what its console and its loads say."""
     outside: list[str] = []
-    errors: list[str] = []
+    console: list[str] = []
     mine = (url, url.replace("http", "ws", 1), "data:", "blob:")
     page.on("request", lambda r: None if r.url.startswith(mine) else outside.append(r.url))
     page.on("websocket", lambda w: None if w.url.startswith(mine) else outside.append(w.url))
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    return outside, errors
+    page.on("console", lambda m: console.append(f"{m.type}: {m.text}"))
+    page.on("pageerror", lambda error: console.append(f"error: {error}"))
+    page.on("requestfailed", lambda r: console.append(f"not loaded: {r.url} {r.failure}"))
+    return outside, console
 
 
-def click(page: Any, key: str) -> None:
+def until(page: Any, console: list[str], selector: str) -> None:
+    """Wait for it to be seen; a test that waits in vain says what there was instead."""
+    from playwright.sync_api import TimeoutError as InVain
+
+    try:
+        page.locator(selector).first.wait_for(timeout=PATIENCE)
+    except InVain:
+        state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
+        shown = page.locator("body").inner_text()
+        said = "\n".join(console)
+        pytest.fail(f"no {selector}; script: {state}; page:\n{shown}\nconsole:\n{said}")
+
+
+def click(page: Any, console: list[str], key: str) -> None:
+    until(page, console, f".st-key-{key} button")
     page.locator(f".st-key-{key} button").click()
 
 
-def at_rest(page: Any) -> None:
-    """Streamlit fills the fields one by one; a click before the last sends what is there."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+def at_rest(page: Any, console: list[str]) -> None:
+    """No run, and nothing to be loaded that could move what is about to be clicked."""
+    until(page, console, "[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_load_state("networkidle")
 
 
 def shoot(page: Any, name: str) -> None:

@@ -49,8 +49,8 @@ def service(
 
 def ranked() -> AppTest:
     at = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
-    at.text_input("query").set_value("a b")
-    at.text_area("documents").set_value("x\na\nz\na b")
+    at.text_input("query-0").set_value("a b")
+    at.text_area("documents-0").set_value("x\na\nz\na b")
     return at.button("rerank").click().run()
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from qwen_rerank.errors import ModelLoadError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
 from qwen_rerank.server import first_model
+from tests.server.test_stop import process
 
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -85,3 +89,20 @@ def test_the_builtin_model_is_never_used_silently(
     said = capsys.readouterr().err
     assert "modelscope does not answer" in said
     assert "Using the small built-in model instead" in said
+
+
+def test_one_command_serves(tiny_model: Path, tmp_path: Path) -> None:
+    """In an environment that is set up already, which is what `.served` says."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    (tmp_path / ".served").touch()
+    for name, words in (("python", ""), ("qwen-rerank", "-m qwen_rerank")):
+        (place / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (place / name).chmod(0o755)
+    command = [str(Path(__file__).parents[2] / "start.sh")]
+    env = {**os.environ, "VENV": str(tmp_path)}
+    options = ("--model", str(tiny_model), "--device", "cpu", "--no-ui")
+    with process(*options, command=command, env=env) as (_, url):
+        body = {"query": "q", "documents": ["a", "b"]}
+        reply = requests.post(url + "/rerank", json=body, timeout=30).json()
+    assert len(reply["reranked_documents"]) == 2

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.server.examples import ZH_DOCUMENTS, ZH_QUERY
 from qwen_rerank.server.page import SCRIPT, command, current
+from qwen_rerank.server.page import ask as asking
 from qwen_rerank.server.page.choice import Choice
-from qwen_rerank.server.page.files import FileError, read_documents
 from qwen_rerank.server.page.outcome import START, Outcome, arrow, start_of
 from qwen_rerank.server.page.picture import MOST, draw
 from qwen_rerank.server.page.words import _WORDS, LANGUAGES, Words, language_of
@@ -24,7 +25,7 @@ from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import RerankResult
-from tests.server.running import wait_until
+from tests.server.running import PATIENCE, wait_until
 
 MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) $x$ :red[a]", "b"]
 
@@ -50,8 +51,8 @@ def page() -> AppTest:
 
 def ranked(query: str, documents: list[str]) -> AppTest:
     at = page()
-    at.text_input("query").set_value(query)
-    at.text_area("documents").set_value("\n".join(documents))
+    at.text_input("query-0").set_value(query)
+    at.text_area("documents-0").set_value("\n".join(documents))
     return at.button("rerank").click().run()
 
 
@@ -78,6 +79,37 @@ def test_examples_run(service: Service, name: str) -> None:
     assert len(at.dataframe[0].value) >= 7
 
 
+def test_a_ranking_that_is_cut_off_goes_on_in_the_next_run(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit ends a run so when the visitor clicks on something else meanwhile."""
+    with monkeypatch.context() as patch:
+        patch.setattr(asking, "ask", cut_off)
+        at = ranked("a", ["b", "a"])
+        assert not at.dataframe
+    assert list(at.run().dataframe[0].value["Index"]) == [1, 0]
+    assert not at.exception
+
+
+def cut_off(*_: object) -> Outcome:
+    raise StopException
+
+
+def test_a_visitor_who_leaves_frees_the_queue(service: Service) -> None:
+    fake, gate = service.settings.scorer, threading.Event()
+    assert isinstance(fake, FakeScorer)
+    wait_until(lambda: service.state == "ready")
+    fake.function = lambda query, document: float(gate.wait(PATIENCE))
+    first = asyncio.run_coroutine_threadsafe(service.rerank("first", ["x"]), service.loop)
+    wait_until(lambda: fake.calls[-1][0] == "first")
+    with pytest.raises(StopException):
+        asking.ask(service, "gone", ["x"], Choice(None, None, may_ask=True), cut_off)
+    wait_until(lambda: service.waiting == 0)
+    gate.set()
+    assert first.result(PATIENCE).results[0].score == 1
+    assert fake.calls[-1][0] == "first"
+
+
 def test_both_languages(service: Service) -> None:
     at = page()
     assert at.button("rerank").label == "Rerank"
@@ -90,8 +122,8 @@ def test_top_n_and_instruction_reach_the_scorer(service: Service) -> None:
     at = page()
     at.number_input("top_n").set_value(1)
     at.text_area("instruction").set_value("Find it")
-    at.text_input("query").set_value("a")
-    at.text_area("documents").set_value("b\na")
+    at.text_input("query-0").set_value("a")
+    at.text_area("documents-0").set_value("b\na")
     at.button("rerank").click().run()
     assert list(at.dataframe[0].value["Index"]) == [1]
     scorer = service.settings.scorer
@@ -125,6 +157,25 @@ def test_errors_are_sentences(service: Service, monkeypatch: pytest.MonkeyPatch)
     assert "more than the server takes" in ranked("a", ["b", "c", "d"]).error[0].value
 
 
+def test_a_failure_of_any_kind_is_a_sentence_and_in_the_log(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(query: str, document: str) -> float:
+        raise RuntimeError(document)
+
+    fake = service.settings.scorer
+    assert isinstance(fake, FakeScorer)
+    wait_until(lambda: service.state == "ready")
+    fake.function = fail
+    at = ranked("a", ["secret"])
+    assert "server's log" in at.error[0].value
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
+    calls = len(fake.calls)
+    at.radio("language").set_value("中文").run()
+    assert len(fake.calls) == calls, "what failed is not asked again by itself"
+
+
 def test_where_the_api_has_a_key_the_page_has_one() -> None:
     guarded = Service(ServerSettings(scorer=FakeScorer(), server_api_key=SecretStr("horse")))
     with pytest.MonkeyPatch.context() as patch:
@@ -133,36 +184,6 @@ def test_where_the_api_has_a_key_the_page_has_one() -> None:
         assert "access key" in at.warning[0].value
         at.text_input("key").set_value("donkey")
         assert at.button("rerank").click().run().warning
-
-
-def test_files() -> None:
-    assert read_documents("a.txt", "一\r\n\n二\fb\n".encode()) == ["一", "二\fb"]
-    assert read_documents("a.TXT", "中文".encode("gb18030")) == ["中文"]
-    rows = b'"plain"\n{"text": "a\\nb"}\n\n{"id": 1, "content": "c"}\n'
-    assert read_documents("a.jsonl", rows) == ["plain", "a\nb", "c"]
-    table = '\ufeffid,text\n1,"one, two"\n2,"three\nlines"\n3\n'.encode()
-    assert read_documents("a.csv", table) == ["one, two", "three\nlines"]
-    assert read_documents("a.csv", b"only,first\nsecond,x\n") == ["only", "second"]
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "reason", "line"),
-    [
-        ("a.txt", b"\n \n", "no_rows", 0),
-        ("a.csv", b"", "no_rows", 0),
-        ("a.txt", b"\xff\xff\xff", "not_utf8", 0),
-        ("a.jsonl", b'"a"\n{', "bad_json", 2),
-        ("a.jsonl", b'{"title": "a"}', "bad_row", 1),
-        ("a.jsonl", b"[" * 100_000, "bad_json", 1),
-        ("a.jsonl", b'{"text": null}', "bad_row", 1),
-    ],
-)
-def test_bad_files(name: str, data: bytes, reason: str, line: int) -> None:
-    with pytest.raises(FileError) as error:
-        read_documents(name, data)
-    assert (error.value.reason, error.value.line) == (reason, line)
-    for language in LANGUAGES:
-        assert Words(language)(reason, line=line)
 
 
 def outcome(documents: list[str]) -> Outcome:

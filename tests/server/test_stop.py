@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -19,12 +21,20 @@ from tests.server.running import PATIENCE
 LONGEST_EXIT = 15
 
 
+SERVE = (sys.executable, "-m", "qwen_rerank", "serve")
+
+
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(
+    *arguments: str, command: Sequence[str] = SERVE, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`qwen-rerank serve` and its address, once it says that it is ready."""
-    command = [sys.executable, "-m", "qwen_rerank", "serve", "--port", "0", *arguments]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=env,
     ) as server:
         try:
             assert server.stdout
@@ -60,6 +70,18 @@ def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tiny_model: Pat
             requests.get(url + "/health", timeout=5)
 
 
+def test_a_body_that_never_ends_does_not_hold_up_the_exit(tiny_model: Path) -> None:
+    model = ["--model", str(tiny_model), "--device", "cpu", "--no-ui"]
+    with process(*model) as (server, url):
+        place = urlsplit(url)
+        with socket.create_connection((place.hostname, place.port)) as caller:
+            head = b"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+            caller.sendall(head + b"Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n")
+            assert b"100 Continue" in caller.recv(100), "the server waits for the body"
+            server.send_signal(signal.SIGTERM)
+            server.wait(PATIENCE)
+
+
 def ask_until_refused(url: str, number: int, answered: list[int], lost: list[str]) -> None:
     """Ask again and again on new connections; note any that was cut off after it was accepted."""
     documents = [f"document {number} {place}" for place in range(20)]
@@ -92,8 +114,6 @@ def test_a_model_that_is_not_there_is_one_line_and_exit_1(tmp_path: Path) -> Non
 
 
 def test_a_taken_port_is_one_line_and_exit_1(tiny_model: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", port]

@@ -16,4 +16,5 @@ def test_recipe_runs_from_texts_to_a_shipped_folder(tmp_path: Path) -> None:
         "config.json",
         "tokenizer.json",
         "tokenizer_config.json",
+        "SHA256SUMS",
     }

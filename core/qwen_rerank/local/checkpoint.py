@@ -69,6 +69,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelLoadError(
             f"{path} must name the architecture {CAUSAL} or {CLASSIFIER}, it names {named!r}"
         )
+    if config.get("use_sliding_window"):
+        raise ModelLoadError(
+            f"{path} sets use_sliding_window: no published Qwen3-Reranker does, and packs let "
+            "every token see all before it"
+        )
     return cast("dict[str, Any]", config)
 
 

@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 
 from qwen_rerank.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
+from qwen_rerank.local.checksums import check_sums
 from qwen_rerank.local.device import choose_device, choose_dtype
 from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
@@ -80,6 +81,7 @@ def shared_model(model: str, device: str | None, dtype: str | None, answers: Ans
 def _load(key: _Key) -> LocalModel:
     start = time.monotonic()
     folder = find_model(key.model)
+    check_sums(folder)
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     checkpoint = read_checkpoint(
         folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype

@@ -67,7 +67,7 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, FeedbackError):
         logger.error("feedback is not kept: %s", failure)
         return refuse(503, "the feedback could not be kept", {"Retry-After": "5"})
-    logger.error("scoring failed: %s", failure)
+    note(failure)
     if isinstance(failure, ScorerUnavailableError):
         return refuse(503, "the scorer is out of reach", {"Retry-After": "5"})
     broken = isinstance(failure, BadScoresError)
@@ -75,8 +75,18 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
 
 
 async def _unexpected(_: Request, failure: Exception) -> JSONResponse:
-    """The frames go to the log, the message to nobody: it may hold a user's text."""
+    note(failure)
+    return refuse(500, "something went wrong, see the server's log")
+
+
+def note(failure: Exception) -> None:
+    """Log what clients and visitors are not told.
+
+    Of a failure that is not ours the frames, not the message: it may hold a user's text.
+    """
+    if isinstance(failure, QwenRerankError):
+        logger.error("scoring failed: %s", failure)
+        return
     frames = traceback.extract_tb(failure.__traceback__)[-4:]
     where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
     logger.error("unexpected %s at %s", type(failure).__name__, where)
-    return refuse(500, "something went wrong, see the server's log")

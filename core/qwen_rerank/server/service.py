@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 import uuid
@@ -12,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from qwen_rerank.answers import check_scores
+from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, QwenRerankError
 from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.loading import load_scorer
-from qwen_rerank.reranker import Reranker
 from qwen_rerank.server.batcher import Batcher
 from qwen_rerank.server.job import Question
-from qwen_rerank.server.known import KnownScorer
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.pace import Pace
@@ -32,8 +31,6 @@ State = Literal["loading", "ready", "stopping", "failed"]
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
 _WARM_UP = Question("How long does a refund take?", ["A refund takes five working days. " * 8] * 8)
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +123,9 @@ class Service:
         check_limits(top_n, score_threshold)
         question = self._question(query, documents, instruction)
         scores = await self._batcher.score(question, self.settings.deadline)
-        ranking = Reranker(KnownScorer(question.documents, scores))
-        found = ranking.rerank(query, documents, top_n=top_n, score_threshold=score_threshold)
+        check_scores(scores, question.documents)
+        candidates = Candidates(query, documents)
+        found = candidates.ranking(scores, score_threshold)[:top_n]
         answer = Ranking(str(uuid.uuid4()), found, time.perf_counter() - start)
         if self.recorder is not None:
             await self.recorder.ranking(answer.id, query, documents, found, answer.seconds)
@@ -149,7 +147,7 @@ class Service:
         check_documents(documents)
         check_size(self.settings, query, documents, instruction)
         self._check_state()
-        return Question(query, list(dict.fromkeys(documents)), instruction)
+        return Question(query, Candidates(query, documents).texts, instruction)
 
     def _check_state(self) -> None:
         if self.state == "loading":

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 
-from qwen_rerank.errors import InvalidInputError, QwenRerankError
+from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.server.failures import note
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import Outcome
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
 from qwen_rerank.server.service import Service
 
+PULSE = 0.25
+"""Seconds between two looks at whether the visitor still waits."""
 
-def ask(service: Service, query: str, documents: Sequence[str], choice: Choice) -> Outcome:
+
+def ask(
+    service: Service,
+    query: str,
+    documents: Sequence[str],
+    choice: Choice,
+    look: Callable[[], object],
+) -> Outcome:
     """Rank; the page's requests wait in the same queue as everyone's.
+
+    Args:
+        service: Scores.
+        query: What is searched for.
+        documents: The candidates.
+        choice: The visitor's settings.
+        look: Called now and then; what it raises ends the wait.
 
     Raises:
         QwenRerankError: As `Service.rerank` raises.
@@ -21,15 +39,21 @@ def ask(service: Service, query: str, documents: Sequence[str], choice: Choice) 
     work = service.rerank(query, documents, top_n=choice.top_n, instruction=choice.instruction)
     coming = asyncio.run_coroutine_threadsafe(work, service.loop)
     try:
+        while not wait([coming], PULSE).done:
+            look()
         found = coming.result()
     finally:
         coming.cancel()  # a visitor who clicks again or leaves frees the queue
     return Outcome(query, documents, found.results, found.seconds, found.id)
 
 
-def reason(error: QwenRerankError, service: Service) -> str:
-    """Which of the page's words tells this error."""
+def reason(error: Exception, service: Service) -> str:
+    """Which of the page's words tells this error; the log gets what they leave out."""
     if isinstance(error, OverloadedError):
         return service.state if service.state in {"loading", "stopping"} else "overloaded"
     kinds = {DeadlineError: "late", TooLargeError: "too_large", InvalidInputError: "too_large"}
-    return next((words for kind, words in kinds.items() if isinstance(error, kind)), "failed")
+    for kind, words in kinds.items():
+        if isinstance(error, kind):
+            return words
+    note(error)
+    return "failed"

@@ -6,13 +6,12 @@ from typing import cast
 
 import streamlit as st
 
-from qwen_rerank.errors import QwenRerankError
-from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY, ZH_DOCUMENTS, ZH_QUERY
+from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY
 from qwen_rerank.server.key import is_key
 from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
 from qwen_rerank.server.page.choice import Choice
-from qwen_rerank.server.page.files import FileError, lines_of, read_documents
+from qwen_rerank.server.page.entry import entry
 from qwen_rerank.server.page.judging import judge
 from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
 from qwen_rerank.server.page.picture import MOST, draw
@@ -37,7 +36,8 @@ def page(service: Service) -> None:
     trying, calling, *watching = st.tabs(list(map(words, names)))
     with trying:
         query, documents = entry(words)
-        if st.button(words("button"), type="primary", key="rerank", width="stretch"):
+        st.button(words("button"), type="primary", key="rerank", on_click=want, width="stretch")
+        if st.session_state.get("wanted"):
             rank(service, words, query, documents, choice)
         if "outcome" in st.session_state:
             result(service, words, st.session_state.outcome)
@@ -77,61 +77,37 @@ def has_key(service: Service, words: Words) -> bool:
     return is_key(st.text_input(words("key"), type="password", key="key"), key)
 
 
-def entry(words: Words) -> tuple[str, list[str]]:
-    """Query and documents, typed, uploaded or from an example."""
-    left, right = st.columns(2)
-    for place, name, example in (
-        (left, "example_zh", (ZH_QUERY, ZH_DOCUMENTS)),
-        (right, "example_en", (EN_QUERY, EN_DOCUMENTS)),
-    ):
-        place.button(words(name), key=name, on_click=fill, args=example, width="stretch")
-    query = st.text_input(words("query"), key="query", placeholder=words("query_hint"))
-    text = st.text_area(
-        words("documents"), key="documents", height=230, placeholder=words("documents_hint")
-    )
-    with st.expander(words("upload")):
-        kinds = ["txt", "jsonl", "csv"]
-        file = st.file_uploader(words("upload_help"), kinds, key="file")
-        if file is None:
-            return query, lines_of(text)
-        return query, uploaded(words, file.name, file.getvalue())
-
-
-def fill(query: str, documents: list[str]) -> None:
-    """Put an example into the fields."""
-    st.session_state.query = query
-    st.session_state.documents = "\n".join(documents)
-    st.session_state.pop("outcome", None)
-
-
-def uploaded(words: Words, name: str, data: bytes) -> list[str]:
-    """The documents of a file; says how many there are, or what is wrong with it."""
-    try:
-        documents = read_documents(name, data)
-    except FileError as error:
-        st.error(words("bad_file") + words(error.reason, line=error.line))
-        return []
-    st.success(words("from_file", count=len(documents)))
-    return documents
+def want() -> None:
+    """Note the wish: a click that comes meanwhile ends the run, and the next one goes on."""
+    st.session_state.wanted = True
 
 
 def rank(service: Service, words: Words, query: str, documents: list[str], choice: Choice) -> None:
     """Ask, and keep the outcome for the runs to come."""
     st.session_state.pop("outcome", None)
-    missing = (
-        (not choice.may_ask, "need_key"),
-        (not query.strip(), "no_query"),
-        (not documents, "no_documents"),
-    )
-    for is_missing, name in missing:
-        if is_missing:
-            st.warning(words(name))
-            return
-    try:
-        with st.spinner(words("busy")):
-            st.session_state.outcome = ask(service, query, documents, choice)
-    except QwenRerankError as error:
-        st.error(words(reason(error, service)))
+    if name := missing(query, documents, choice):
+        st.warning(words(name))
+    else:
+        try:
+            with st.spinner(words("busy")):
+                st.session_state.outcome = ask(service, query, documents, choice, is_wanted)
+        except Exception as error:  # a model may raise anything
+            st.error(words(reason(error, service)))
+    st.session_state.wanted = False
+
+
+def missing(query: str, documents: list[str], choice: Choice) -> str | None:
+    """What is still to be entered, as one of the page's words."""
+    if not choice.may_ask:
+        return "need_key"
+    if not query.strip():
+        return "no_query"
+    return None if documents else "no_documents"
+
+
+def is_wanted() -> bool:
+    """Whether somebody waits; Streamlit ends a run that is out of date where it looks here."""
+    return bool(st.session_state.get("wanted"))
 
 
 def result(service: Service, words: Words, outcome: Outcome) -> None:
