@@ -105,7 +105,8 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     def _compress(self, asked: tuple[str, list[Document]]) -> list[Document]:
         query, documents = asked
-        return _ranked(documents, self._rank(query, self._texts(documents)))
+        results, name = self._recorded(query, self._texts(documents))
+        return [_copy(documents[result.index], result, name) for result in results]
 
     async def _acompress(self, asked: tuple[str, list[Document]]) -> list[Document]:
         return await self._reranker.run(self._compress, asked)
@@ -133,21 +134,18 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
         """What `dumpd` writes; settings that are objects of yours can't be written down."""
-        if (self.scorer, self.document_formatter, self.query_expander) != (None, None, None):
+        objects = self.scorer, self.document_formatter, self.query_expander, self.feedback
+        if any(one is not None for one in objects):
             return self.to_json_not_implemented()
         return super().to_json()
 
 
-def _ranked(documents: list[Document], results: list[RerankResult]) -> list[Document]:
-    return [_copy(documents[result.index], result) for result in results]
-
-
-def _copy(document: Document, result: RerankResult) -> Document:
+def _copy(document: Document, result: RerankResult, rerank_id: str | None) -> Document:
     """A copy with its id and metadata; vector stores hand out the objects that they keep."""
     ours = (RELEVANCE_SCORE, *MARKS)  # from an earlier stage; the new score stands last
     kept = {key: _own(value) for key, value in document.metadata.items() if key not in ours}
     score = {} if result.score is None else {RELEVANCE_SCORE: result.score}
-    return document.model_copy(update={"metadata": {**kept, **marks(result), **score}})
+    return document.model_copy(update={"metadata": {**kept, **marks(result, rerank_id), **score}})
 
 
 def _own(value: Any) -> Any:

@@ -14,10 +14,13 @@ RETRIEVAL_SCORE = "retrieval_score"
 
 
 def reranked_node(
-    found: NodeWithScore, result: RerankResult, keep_retrieval_score: bool
+    found: NodeWithScore,
+    result: RerankResult,
+    keep_retrieval_score: bool,
+    rerank_id: str | None = None,
 ) -> NodeWithScore:
     """A new `NodeWithScore`; the node itself is copied only if something is noted on it."""
-    noted = marks(result)
+    noted = marks(result, rerank_id)
     if keep_retrieval_score and RETRIEVAL_SCORE not in found.node.metadata:
         noted[RETRIEVAL_SCORE] = found.score
     score = found.score if result.score is None else result.score

@@ -73,7 +73,8 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
     def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
         texts = [node.node.get_content(self.metadata_mode) for node in nodes]
         keep = self.keep_retrieval_score
-        return [reranked_node(nodes[r.index], r, keep) for r in self._rank(query, texts)]
+        results, name = self._recorded(query, texts)
+        return [reranked_node(nodes[result.index], result, keep, name) for result in results]
 
     @contextmanager
     def _events(self, query: str, nodes: Sequence[NodeWithScore]) -> Iterator[Ended]:
@@ -105,9 +106,9 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         """The settings, without the key.
 
         Raises:
-            ConfigError: A scorer or expander of your own can't be written down.
+            ConfigError: A scorer, expander or feedback store can't be written down.
         """
-        for name in ("scorer", "query_expander"):
+        for name in ("scorer", "query_expander", "feedback"):
             if getattr(self, name) is not None:
                 raise ConfigError(f"{name} is an object of yours, which to_dict can't write down")
         return super().to_dict(**kwargs)

@@ -7,6 +7,7 @@ from qwen_rerank.cached import CachedScorer
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
+    FeedbackError,
     InvalidInputError,
     MissingDependencyError,
     ModelLoadError,
@@ -14,10 +15,12 @@ from qwen_rerank.errors import (
     RemoteRejectedError,
     ScorerError,
     ScorerUnavailableError,
+    UnknownRerankError,
 )
 from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.loading import load, load_scorer
 from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.local.windows import WindowScorer
 from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
 from qwen_rerank.remote import RemoteScorer
@@ -35,6 +38,7 @@ __all__ = [
     "CachedScorer",
     "ConfigError",
     "FallbackScorer",
+    "FeedbackError",
     "InvalidInputError",
     "LocalScorer",
     "MissingDependencyError",
@@ -55,6 +59,8 @@ __all__ = [
     "ScorerUnavailableError",
     "Scores",
     "SqliteStore",
+    "UnknownRerankError",
+    "WindowScorer",
     "load",
     "load_scorer",
 ]

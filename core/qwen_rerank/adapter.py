@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self, TypedDict, Unpack
@@ -10,6 +11,7 @@ from typing import Any, Self, TypedDict, Unpack
 from pydantic import Field, PrivateAttr
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.inputs import check_query
 from qwen_rerank.loading import load
 from qwen_rerank.multiquery import Merge, phrasings
@@ -27,8 +29,12 @@ RERANK_FALLBACK = "rerank_fallback"
 """Metadata key of the reason why another model gave the score."""
 RERANK_TRUNCATED = "rerank_truncated"
 """Metadata key, present and true only where a document's end was not read."""
+RERANK_ID = "rerank_id"
+"""Metadata key of the ranking's id, present where `feedback` is kept."""
+RERANK_INDEX = "rerank_index"
+"""Metadata key of the document's place in the retriever's order, from 0; beside the id."""
 
-MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
+MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED, RERANK_ID, RERANK_INDEX)
 
 _FIXED = set(RerankerSettings.model_fields) - {"instruction"}
 
@@ -78,6 +84,19 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     query_merge: Merge = "max"
     """How the phrasings' rankings become one: the best score, or `"rrf"`, by rank."""
 
+    feedback: FeedbackStore | None = Field(default=None, exclude=True, repr=False)
+    """Keeps each ranking, so that feedback can name it; documents then carry the ranking's id
+    and their index."""
+
+    def _recorded(self, query: str, texts: Sequence[str]) -> tuple[list[RerankResult], str | None]:
+        """The ranking, and its id where feedback is kept."""
+        start = time.perf_counter()
+        results = self._rank(query, texts)
+        if self.feedback is None or not texts:
+            return results, None
+        seconds = time.perf_counter() - start
+        return results, self.feedback.record_ranking(query, texts, results, seconds=seconds)
+
     def _rank(
         self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
     ) -> list[RerankResult]:
@@ -109,11 +128,13 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
         return phrasings(query, answer)
 
 
-def marks(result: RerankResult) -> dict[str, Any]:
+def marks(result: RerankResult, rerank_id: str | None = None) -> dict[str, Any]:
     """What a result has to say besides its score, as metadata."""
     found = {
         RERANK_ERROR: result.not_reranked,
         RERANK_FALLBACK: result.fallback,
         RERANK_TRUNCATED: result.truncated or None,
+        RERANK_ID: rerank_id,
+        RERANK_INDEX: None if rerank_id is None else result.index,
     }
     return {key: value for key, value in found.items() if value is not None}

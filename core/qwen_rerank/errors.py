@@ -3,6 +3,8 @@
 ```
 QwenRerankError
 ├── InvalidInputError (ValueError)
+│   └── UnknownRerankError
+├── FeedbackError
 ├── ConfigError (ValueError)
 ├── MissingDependencyError (ImportError)
 └── ScorerError
@@ -24,6 +26,14 @@ class QwenRerankError(Exception):
 
 class InvalidInputError(QwenRerankError, ValueError):
     """A query, a document or a per-call argument is not what the call needs."""
+
+
+class UnknownRerankError(InvalidInputError):
+    """Feedback names a rerank that was never recorded."""
+
+
+class FeedbackError(QwenRerankError):
+    """The feedback file can't be read or written."""
 
 
 class ConfigError(QwenRerankError, ValueError):

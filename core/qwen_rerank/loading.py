@@ -8,6 +8,7 @@ from qwen_rerank.cached import CachedScorer, MemoryStore
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.fallback import FallbackScorer
 from qwen_rerank.local.scorer import LocalScorer
+from qwen_rerank.local.windows import WindowScorer
 from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.remote.scorer import RemoteScorer
 from qwen_rerank.reranker import Reranker
@@ -45,6 +46,10 @@ def load_scorer(settings: ScorerSettings) -> Scorer:
     """The scorer that these settings describe."""
     if settings.scorer is not None:
         return settings.scorer
+    if settings.base_url is not None and settings.long_documents != "cut":
+        raise ConfigError(
+            "long_documents needs the model in this process: with base_url, set it on the server"
+        )
     if settings.base_url is None:
         return _cached(_local(settings, settings.model), settings)
     remote = _cached(_remote(settings), settings)
@@ -60,9 +65,8 @@ def _prefilter(settings: RerankerSettings) -> Prefilter | None:
 
 
 def _local(settings: ScorerSettings, model: str) -> Scorer:
-    return LocalScorer(
-        model, device=settings.device, dtype=settings.dtype, max_length=settings.max_length
-    )
+    kind = LocalScorer if settings.long_documents == "cut" else WindowScorer
+    return kind(model, device=settings.device, dtype=settings.dtype, max_length=settings.max_length)
 
 
 def _remote(settings: ScorerSettings) -> Scorer:

@@ -35,6 +35,8 @@ _UNSHOWN = ("api_key", "base_url")
 
 DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
 
+LongDocuments = Literal["cut", "best_window"]
+
 
 def _base_urls(value: object) -> object:
     """One URL, or several as a list or separated by commas."""
@@ -75,6 +77,8 @@ class ScorerSettings(BaseModel):
     """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
     max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
+    long_documents: LongDocuments = "cut"
+    """A document beyond that is `"cut"` at its end, or scored by its `"best_window"`."""
     base_url: BaseURL | None = None
     """A rerank server, or several that serve the same model; `None` scores in this process."""
     api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = Field(
@@ -147,7 +151,8 @@ class RerankSettings(RerankerSettings):
 def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for owner in settings.__mro__:
-        if owner.__module__ == __name__:  # an adapter's own fields have no variables
+        # an adapter's own fields have no variables
+        if owner.__name__.endswith("Settings") and issubclass(owner, ScorerSettings):
             for name in owner.__annotations__:
                 value = os.environ.get(VARIABLE + name.upper(), "").strip()
                 if value and name != "model_config":

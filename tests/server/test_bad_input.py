@@ -18,6 +18,7 @@ PATHS = {
     "/rerank": "POST",
     "/v1/rerank": "POST",
     "/v2/rerank": "POST",
+    "/feedback": "POST",
     "/health": "GET",
     "/ready": "GET",
     "/metrics": "GET",

@@ -106,7 +106,7 @@ def test_a_visitor_who_leaves_frees_the_queue(service: Service) -> None:
         asking.ask(service, "gone", ["x"], Choice(None, None, may_ask=True), cut_off)
     wait_until(lambda: service.waiting == 0)
     gate.set()
-    assert first.result(PATIENCE)[0].score == 1
+    assert first.result(PATIENCE).results[0].score == 1
     assert fake.calls[-1][0] == "first"
 
 

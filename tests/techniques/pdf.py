@@ -14,8 +14,17 @@ DAMAGED = (
     "takes five days."
 )
 
+NOTES = range(60)
+WORDS = (
+    "Everything about orders. Order guide Refunds Damaged goods "
+    f"{DAMAGED} {CODE} Refund time Five working days. "
+    "Delivery kind days standard 3 express 1 Weekends don't count."
+)
+"""Every word of the guide, in its order."""
+MORE_WORDS = " ".join(f"Note {number}. {DAMAGED}" for number in NOTES)
 
-def write_pdf(file: Path) -> Path:
+
+def write_pdf(file: Path, *, long: bool = False) -> Path:
     styles = getSampleStyleSheet()
     table = Table([["kind", "days"], ["standard", "3"], ["express", "1"]])
     table.setStyle([("GRID", (0, 0), (-1, -1), 0.5, colors.black)])
@@ -33,5 +42,7 @@ def write_pdf(file: Path) -> Path:
         table,
         Paragraph("Weekends don't count.", styles["BodyText"]),
     ]
+    if long:  # over several pages
+        story += [Paragraph(f"Note {number}. {DAMAGED}", styles["BodyText"]) for number in NOTES]
     SimpleDocTemplate(str(file)).build(story)
     return file

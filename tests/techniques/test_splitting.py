@@ -12,6 +12,7 @@ from llama_index.core.schema import MetadataMode
 
 from langchain_qwen_rerank import to_documents
 from llama_index_qwen_rerank import to_nodes
+from qwen_rerank import ConfigError, ModelLoadError
 from qwen_rerank.splitting import (
     Unit,
     estimated_tokens,
@@ -22,7 +23,7 @@ from qwen_rerank.splitting import (
 )
 from qwen_rerank.testing import word_overlap
 from qwen_rerank.words import words
-from tests.techniques.pdf import CODE, write_pdf
+from tests.techniques.pdf import CODE, MORE_WORDS, WORDS, write_pdf
 
 GOLDEN = Path(__file__).parent / "golden"
 MARKDOWN = (GOLDEN / "guide.md").read_text(encoding="utf-8")
@@ -56,6 +57,18 @@ def test_pdf(tmp_path: Path) -> None:
     units = split_pdf(write_pdf(tmp_path / "guide.pdf"))
     assert units == golden("guide.pdf.json")
     assert CODE in units[1].text
+    assert all_words(units) == words(WORDS), "every word, in its order"
+    assert max(len(unit.headings) for unit in units) == 3
+
+
+@pytest.mark.parametrize("limit", [1, 20, 512])
+def test_a_long_pdf_loses_no_word(tmp_path: Path, limit: int) -> None:
+    units = split_pdf(write_pdf(tmp_path / "long.pdf", long=True), max_tokens=limit)
+    letters = "".join(words(" ".join(unit.text for unit in units)))
+    assert letters == "".join(words(f"{WORDS} {MORE_WORDS}")), "cut words included"
+    assert len(units) > 5
+    assert any("kind | days\nstandard | 3\nexpress | 1" in unit.text for unit in units)
+    assert any(CODE in unit.text for unit in units)
 
 
 @pytest.mark.parametrize("limit", [1, 5, 20, 60])
@@ -88,6 +101,30 @@ def test_the_rerankers_own_tokenizer_counts(tiny_model: Path) -> None:
     units = split_markdown("word and " * 300, max_tokens=50, count=count)
     assert len(units) > 10
     assert all(count(unit.text) <= 50 for unit in units)
+
+
+def test_a_model_that_is_known_counts_by_default(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = token_counter(str(tiny_model))
+    texts: list[tuple[Any, Any]] = [
+        (split_markdown, MARKDOWN),
+        (split_html, HTML),
+        (split_pdf, write_pdf(tmp_path / "guide.pdf", long=True)),
+    ]
+    for split, text in texts:
+        guessed, wanted = split(text, max_tokens=15), split(text, max_tokens=15, count=count)
+        assert guessed != wanted
+        assert split(text, max_tokens=15, model=str(tiny_model)) == wanted
+        monkeypatch.setenv("QWEN_RERANK_MODEL", str(tiny_model))
+        assert split(text, max_tokens=15) == wanted
+        monkeypatch.setenv("QWEN_RERANK_MODEL", str(tmp_path / "not-here"))
+        assert split(text, max_tokens=15) == guessed
+        monkeypatch.delenv("QWEN_RERANK_MODEL")
+    with pytest.raises(ConfigError, match="not both"):
+        split_markdown("a", count=count, model="builtin")
+    with pytest.raises(ModelLoadError):
+        split_markdown("a", model=str(tmp_path / "not-here"))
 
 
 def test_the_heading_path_helps_to_find_a_unit() -> None:

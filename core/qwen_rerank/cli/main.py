@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from qwen_rerank import QwenRerankError, __version__
-from qwen_rerank.cli import doctor, download, evaluate, rerank, serve
+from qwen_rerank.cli import doctor, download, evaluate, feedback, rerank, serve
 
-COMMANDS = (rerank, serve, evaluate, download, doctor)
+COMMANDS = (rerank, serve, evaluate, feedback, download, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.settings import VARIABLE
 
 KEY_VARIABLE = f"{VARIABLE}SERVER_API_KEY"
-SCORING = ("model", "instruction", "device", "dtype", "max_length")
+SCORING = ("model", "instruction", "device", "dtype", "max_length", "long_documents")
 """What decides on scores in this process; where a remote server is, is for its clients."""
 SERVING = (
     "host",
@@ -25,6 +25,7 @@ SERVING = (
     "max_queue",
     "deadline",
     "cache_ttl",
+    "feedback",
 )
 
 
@@ -39,6 +40,10 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--no-ui", dest="ui", action="store_const", const="false", default=argparse.SUPPRESS,
         help="serve the REST API only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--feedback-texts", action="store_const", const="true", default=argparse.SUPPRESS,
+        help="keep queries and documents in that file, too; an export needs them",
     )  # fmt: skip
     parser.add_argument(
         "--api-key", dest="server_api_key", default=argparse.SUPPRESS, metavar="KEY",

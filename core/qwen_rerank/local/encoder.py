@@ -71,6 +71,33 @@ class PromptEncoder:
         truncated = frozenset(i for i, body in enumerate(bodies) if len(body) > room)
         return EncodedQuery(head, [body[:room] + self.suffix for body in bodies], truncated)
 
+    def encode_rest(
+        self,
+        query: str,
+        documents: Sequence[str],
+        instruction: str | None,
+        max_length: int,
+        overlap: int,
+    ) -> tuple[EncodedQuery, list[int]]:
+        """Tokenise what `encode` cuts off, in windows that fit.
+
+        Each window shares one part in `overlap` of its tokens with the one before it; the
+        last one ends where its document does.
+
+        Returns:
+            The windows as documents, and the place in `documents` that each came from.
+        """
+        head = self.head(query, instruction)
+        room = self._room(head, min(max_length, self.max_positions))
+        bodies = self.encode_texts([f" {document}" for document in documents])
+        parts = [
+            (i, body[start : start + room])
+            for i, body in enumerate(bodies)
+            for start in _starts(len(body), room, overlap)
+        ]
+        tails = [part + self.suffix for _, part in parts]
+        return EncodedQuery(head, tails, frozenset()), [i for i, _ in parts]
+
     def head(self, query: str, instruction: str | None = None) -> list[int]:
         """The tokens before a document: everything up to the document marker."""
         asked, wanted = self.encode_texts(
@@ -118,6 +145,14 @@ class PromptEncoder:
         tokenizer = json.loads(self._tokenizer.to_str())
         tokenizer["added_tokens"] = []
         return Tokenizer.from_str(json.dumps(tokenizer))
+
+
+def _starts(length: int, room: int, overlap: int) -> list[int]:
+    """Where the windows after the first one begin."""
+    if length <= room:
+        return []
+    step = max(1, room - room // overlap)
+    return [*range(step, length - room, step), length - room]
 
 
 def answer_ids(tokenizer: Tokenizer, answers: tuple[str, str]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,13 @@ def own(results: Results, documents: Sequence[str]) -> dict[str, Any]:
 
 
 def common(
-    results: Results, documents: Sequence[str], model: str, *, version: str, with_texts: bool
+    rerank_id: str,
+    results: Results,
+    documents: Sequence[str],
+    model: str,
+    *,
+    version: str,
+    with_texts: bool,
 ) -> dict[str, Any]:
     """One body that the clients of Cohere, Jina, Voyage, vLLM and Infinity all parse.
 
@@ -35,7 +40,7 @@ def common(
         for result in results
     ]
     return {
-        "id": str(uuid.uuid4()),
+        "id": rerank_id,
         "object": "rerank",
         "created": int(time.time()),
         "model": model,

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from qwen_rerank import __version__
-from qwen_rerank.server import failures, routes, status
+from qwen_rerank.server import failures, feedback, routes, status
 from qwen_rerank.server.body_limit import BodyLimit
 from qwen_rerank.server.failures import refuse
 from qwen_rerank.server.hosts import HostGuard
@@ -24,6 +24,7 @@ ALLOWED = {
     "/rerank": "POST",
     "/v1/rerank": "POST",
     "/v2/rerank": "POST",
+    "/feedback": "POST",
     "/health": "GET, HEAD",
     "/ready": "GET, HEAD",
     "/metrics": "GET, HEAD",
@@ -31,7 +32,7 @@ ALLOWED = {
 }
 """Paths and their methods: whatever else comes to them is answered here, for the page,
 mounted behind them at the root, would answer every path with itself."""
-RESERVED = ("/v1", "/v2", "/rerank", "/health", "/ready", "/metrics")
+RESERVED = ("/v1", "/v2", "/rerank", "/feedback", "/health", "/ready", "/metrics")
 """Below these there is nothing but the API: no page, a plain 404."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -57,6 +58,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     failures.register(app)
     app.include_router(routes.router)
+    app.include_router(feedback.router)
     app.include_router(status.router)
     _add_refusals(app)
     if page is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 TopN = Annotated[int, Field(strict=True, ge=1)]
 
@@ -66,6 +66,33 @@ class TextsBody(BaseModel):
     """Whether the reply repeats the texts."""
     instruction: str | None = None
     """The task in one English sentence; the server's own when left out."""
+
+
+class FeedbackBody(BaseModel):
+    """What somebody says of a rerank: which results were relevant, whether the answer was taken.
+
+    Of each of the two, the last that was said counts; null says nothing.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """The `X-Rerank-Id` of the reply, which is also its `id`."""
+    reranked: Annotated[bool, Field(strict=True)] = True
+    """False, with `adopted` and no id, for an answer that was made without reranking."""
+    relevant: list[Annotated[int, Field(strict=True, ge=0)]] | None = None
+    """The `index` of each relevant document; an empty list says that there is none."""
+    adopted: Annotated[bool, Field(strict=True)] | None = None
+    """Whether the final answer was taken."""
+
+    @model_validator(mode="after")
+    def _name_what_is_meant(self) -> FeedbackBody:
+        """A lost id must not pass for an answer without reranking."""
+        if self.reranked and self.id is None:
+            raise ValueError("id is needed, or reranked false")
+        if not self.reranked and (self.id or self.relevant is not None or self.adopted is None):
+            raise ValueError("with reranked false, adopted is needed, and neither id nor relevant")
+        return self
 
 
 def kind_of(body: Any) -> type[RerankBody] | type[TextsBody]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.server import answers
-from qwen_rerank.server.asked import RerankBody, TextsBody
+from qwen_rerank.server.asked import FeedbackBody, RerankBody, TextsBody
 from qwen_rerank.types import RerankResult
 
 ZH_QUERY = "客户投诉响应超时的SOP处理流程"
@@ -36,10 +36,11 @@ _RESULTS = [RerankResult(1, 0.9713), RerankResult(0, 0.0126)]
 _TEXTS = ["Delivery takes three days.", "Refunds are paid within five working days."]
 _ASKED = {"query": EN_QUERY, "documents": _TEXTS, "top_n": 2}
 _ASKED_TEI = {"query": EN_QUERY, "texts": _TEXTS}
-_COMMON = answers.common(_RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
-    "id": "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10",
-    "created": 1_770_000_000,
+_ID = "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10"
+_COMMON = answers.common(_ID, _RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
+    "created": 1_770_000_000
 }
+_FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
 _OWN = {**answers.own(_RESULTS, _TEXTS), **_COMMON}
 _BARE = answers.bare(_RESULTS, _TEXTS, with_texts=False)
 
@@ -51,9 +52,17 @@ _REFUSALS = {
     503: "5120 documents wait, 20 more would come too late",
     504: "no scores within 60 seconds",
 }
+_FEEDBACK_REFUSALS = {
+    **{status: _REFUSALS[status] for status in (400, 401)},
+    404: f"there is no rerank with the id '{_ID}'",
+    422: "feedback must say relevant or adopted, or both",
+    503: "the feedback could not be kept",
+}
 
 
-def _api(bodies: dict[str, tuple[Any, Any, Any]]) -> dict[str, Any]:
+def _api(
+    bodies: dict[str, tuple[Any, Any, Any]], said: str, refusals: dict[int, str]
+) -> dict[str, Any]:
     """What OpenAPI says of a route: bodies by name, each a schema, a request and a reply."""
     schemas = [model.model_json_schema() for model, _, _ in bodies.values()]
     asked = {name: {"value": value} for name, (_, value, _) in bodies.items()}
@@ -66,10 +75,10 @@ def _api(bodies: dict[str, tuple[Any, Any, Any]]) -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "The ranking, best first",
+                "description": said,
                 "content": {"application/json": {"examples": replies}},
             },
-            **{str(status): _refusal(status, text) for status, text in _REFUSALS.items()},
+            **{str(status): _refusal(status, text) for status, text in refusals.items()},
         },
     }
 
@@ -79,7 +88,13 @@ def _refusal(status: int, text: str) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"example": example}}}
 
 
+_RANKING = "The ranking, best first"
 RERANK_API = _api(
-    {"documents": (RerankBody, _ASKED, _OWN), "texts": (TextsBody, _ASKED_TEI, _BARE)}
+    {"documents": (RerankBody, _ASKED, _OWN), "texts": (TextsBody, _ASKED_TEI, _BARE)},
+    _RANKING,
+    _REFUSALS,
 )
-V1_API = _api({"documents": (RerankBody, {"model": "any", **_ASKED}, _COMMON)})
+V1_API = _api({"documents": (RerankBody, {"model": "any", **_ASKED}, _COMMON)}, _RANKING, _REFUSALS)
+FEEDBACK_API = _api(
+    {"feedback": (FeedbackBody, _FEEDBACK, _FEEDBACK)}, "It is kept", _FEEDBACK_REFUSALS
+)

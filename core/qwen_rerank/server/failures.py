@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 
 from qwen_rerank.errors import (
     BadScoresError,
+    FeedbackError,
     InvalidInputError,
     QwenRerankError,
     ScorerUnavailableError,
+    UnknownRerankError,
 )
 from qwen_rerank.server.answers import error
 from qwen_rerank.server.refusals import OverloadedError, RefusedError
@@ -61,7 +63,10 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, RefusedError):
         return refuse(failure.status, str(failure))
     if isinstance(failure, InvalidInputError):
-        return refuse(422, str(failure))
+        return refuse(404 if isinstance(failure, UnknownRerankError) else 422, str(failure))
+    if isinstance(failure, FeedbackError):
+        logger.error("feedback is not kept: %s", failure)
+        return refuse(503, "the feedback could not be kept", {"Retry-After": "5"})
     note(failure)
     if isinstance(failure, ScorerUnavailableError):
         return refuse(503, "the scorer is out of reach", {"Retry-After": "5"})

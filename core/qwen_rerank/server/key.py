@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwen_rerank.server.failures import refuse
 
-GUARDED = ("/rerank", "/v1", "/v2")
+GUARDED = ("/rerank", "/v1", "/v2", "/feedback")
 
 
 def is_key(given: str, key: SecretStr) -> bool:
@@ -20,7 +20,7 @@ def is_key(given: str, key: SecretStr) -> bool:
 
 
 class KeyGuard:
-    """Asks for the key on the rerank routes, before a body is read.
+    """Asks for the key on the rerank routes and for feedback, before a body is read.
 
     Health, readiness and metrics stay open, for probes; the page asks for itself.
     """

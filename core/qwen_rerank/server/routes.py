@@ -6,15 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from qwen_rerank.server import answers
 from qwen_rerank.server.asked import RerankBody, TextsBody, kind_of
 from qwen_rerank.server.examples import RERANK_API, V1_API
 from qwen_rerank.server.presence import while_connected
-from qwen_rerank.server.service import Service
-from qwen_rerank.types import RerankResult
+from qwen_rerank.server.service import Ranking, Service
+
+RERANK_ID = "X-Rerank-Id"
+"""The header that names a ranking for feedback, whatever the shape of the reply."""
 
 router = APIRouter(tags=["rerank"])
 
@@ -40,7 +42,7 @@ Here = Annotated[Service, Depends(service_of)]
 
 
 @router.post("/rerank", openapi_extra=RERANK_API)
-async def rerank(request: Request, service: Here) -> Any:
+async def rerank(request: Request, response: Response, service: Here) -> Any:
     """Rerank documents for a query, best first.
 
     With `texts` instead of `documents`, the request and the reply are those of Text
@@ -50,34 +52,41 @@ async def rerank(request: Request, service: Here) -> Any:
     content = await json_of(request)
     body = kind_of(content).model_validate(content)
     if isinstance(body, TextsBody):
-        found = await _ranked(request, service, body, body.texts)
-        return answers.bare(found, body.texts, with_texts=bool(body.return_text))
+        found = await _ranked(request, response, service, body, body.texts)
+        return answers.bare(found.results, body.texts, with_texts=bool(body.return_text))
     texts = body.document_texts
-    found = await _ranked(request, service, body, texts)
-    return {**answers.own(found, texts), **_common(service, body, found, texts, "1")}
+    found = await _ranked(request, response, service, body, texts)
+    return {**answers.own(found.results, texts), **_common(service, body, found, texts, "1")}
 
 
 @router.post("/v1/rerank", openapi_extra=V1_API)
-async def rerank_v1(request: Request, service: Here) -> Any:
+async def rerank_v1(request: Request, response: Response, service: Here) -> Any:
     """Rerank for clients of Cohere's first API, Jina, Voyage, vLLM, LocalAI and the like."""
-    return await _rerank_common(request, service, "1")
+    return await _rerank_common(request, response, service, "1")
 
 
 @router.post("/v2/rerank", openapi_extra=V1_API)
-async def rerank_v2(request: Request, service: Here) -> Any:
+async def rerank_v2(request: Request, response: Response, service: Here) -> Any:
     """Rerank for clients of Cohere's second API."""
-    return await _rerank_common(request, service, "2")
+    return await _rerank_common(request, response, service, "2")
 
 
-async def _rerank_common(request: Request, service: Service, version: str) -> Any:
+async def _rerank_common(
+    request: Request, response: Response, service: Service, version: str
+) -> Any:
     body = RerankBody.model_validate(await json_of(request))
     texts = body.document_texts
-    return _common(service, body, await _ranked(request, service, body, texts), texts, version)
+    found = await _ranked(request, response, service, body, texts)
+    return _common(service, body, found, texts, version)
 
 
 async def _ranked(
-    request: Request, service: Service, body: RerankBody | TextsBody, documents: Sequence[str]
-) -> list[RerankResult]:
+    request: Request,
+    response: Response,
+    service: Service,
+    body: RerankBody | TextsBody,
+    documents: Sequence[str],
+) -> Ranking:
     request.state.documents = len(documents)
     if not documents:
         raise HTTPException(422, "documents must hold at least one text")
@@ -89,14 +98,17 @@ async def _ranked(
         top_n=chosen.top_n if chosen else None,
         score_threshold=chosen.score_threshold if chosen else None,
     )
-    return await while_connected(request, work)
+    found = await while_connected(request, work)
+    response.headers[RERANK_ID] = found.id
+    return found
 
 
 def _common(
-    service: Service, body: RerankBody, found: list[RerankResult], texts: list[str], version: str
+    service: Service, body: RerankBody, found: Ranking, texts: list[str], version: str
 ) -> dict[str, Any]:
     return answers.common(
-        found,
+        found.id,
+        found.results,
         texts,
         service.settings.model,
         version=version,

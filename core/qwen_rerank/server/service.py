@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Literal
 
 from qwen_rerank.answers import check_scores
@@ -18,6 +21,7 @@ from qwen_rerank.server.job import Question
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.pace import Pace
+from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.refusals import OverloadedError
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.types import RerankResult
@@ -27,6 +31,15 @@ State = Literal["loading", "ready", "stopping", "failed"]
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
 _WARM_UP = Question("How long does a refund take?", ["A refund takes five working days. " * 8] * 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """An answer, and the name by which feedback calls it."""
+
+    id: str
+    results: list[RerankResult]
+    seconds: float
 
 
 class Service:
@@ -42,6 +55,7 @@ class Service:
             )
         self.settings = settings
         self.metrics = Metrics()
+        self.recorder = make_recorder(settings, self.metrics)
         self.state: State = "loading"
         self.failure: Exception | None = None
         """Why the model did not load."""
@@ -86,6 +100,8 @@ class Service:
         if self._serving:
             self._serving.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
+        if self.recorder is not None:
+            self.recorder.close()
 
     async def rerank(
         self,
@@ -95,25 +111,25 @@ class Service:
         top_n: int | None = None,
         score_threshold: float | None = None,
         instruction: str | None = None,
-    ) -> list[RerankResult]:
-        """Rank as `Reranker.rerank` does, with the scores of a shared call.
+    ) -> Ranking:
+        """Rank as `Reranker.rerank` does, with the scores of a shared call, and keep a note.
 
         Raises:
             InvalidInputError: An argument is not what `Reranker.rerank` takes.
             RefusedError: A limit, an overload, a deadline; its subclasses say which.
             ScorerError: The model could not score.
         """
-        instruction = self.settings.instruction if instruction is None else instruction
-        check_query(query, instruction)
-        check_documents(documents)
+        start = time.perf_counter()
         check_limits(top_n, score_threshold)
-        check_size(self.settings, query, documents, instruction)
-        self._check_state()
-        candidates = Candidates(query, documents)
-        question = Question(query, candidates.texts, instruction)
+        question = self._question(query, documents, instruction)
         scores = await self._batcher.score(question, self.settings.deadline)
-        check_scores(scores, candidates.texts)
-        return candidates.ranking(scores, score_threshold)[:top_n]
+        check_scores(scores, question.documents)
+        candidates = Candidates(query, documents)
+        found = candidates.ranking(scores, score_threshold)[:top_n]
+        answer = Ranking(str(uuid.uuid4()), found, time.perf_counter() - start)
+        if self.recorder is not None:
+            await self.recorder.ranking(answer.id, query, documents, found, answer.seconds)
+        return answer
 
     @property
     def waiting(self) -> int:
@@ -124,6 +140,14 @@ class Service:
     def busy(self) -> bool:
         """Whether the model is in a call that nobody can interrupt."""
         return self._batcher.calling
+
+    def _question(self, query: str, documents: Sequence[str], instruction: str | None) -> Question:
+        instruction = self.settings.instruction if instruction is None else instruction
+        check_query(query, instruction)
+        check_documents(documents)
+        check_size(self.settings, query, documents, instruction)
+        self._check_state()
+        return Question(query, Candidates(query, documents).texts, instruction)
 
     def _check_state(self) -> None:
         if self.state == "loading":

@@ -35,6 +35,10 @@ class ServerSettings(ScorerSettings):
     """The most documents that may wait for the model; never less than `max_documents`."""
     deadline: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Seconds within which a request is answered or refused."""
+    feedback: str | None = Field(default=None, min_length=1)
+    """A file that keeps rankings and the feedback on them; `None` keeps none."""
+    feedback_texts: bool = False
+    """Whether that file keeps queries and documents, too; an export needs them."""
     cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Seconds that scores are remembered. Off, for clients remember for themselves."""
 

@@ -38,4 +38,6 @@ async def ready(service: Here) -> dict[str, Any] | Response:
 @router.get("/metrics", response_class=Response)
 async def metrics(service: Here) -> Response:
     """For Prometheus."""
+    if service.recorder is not None:
+        await service.recorder.refresh()
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwen_rerank.server.metrics import Metrics
 
-WATCHED = ("/rerank", "/v1/rerank", "/v2/rerank", "/health", "/ready", "/metrics")
+WATCHED = ("/rerank", "/v1/rerank", "/v2/rerank", "/feedback", "/health", "/ready", "/metrics")
 """Routes by name; any other path is one label, lest scanners fill the metrics."""
 QUIET = ("/health", "/ready", "/metrics")
 """Counted, but not logged: probes come every few seconds."""

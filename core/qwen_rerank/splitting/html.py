@@ -8,7 +8,7 @@ from typing import Any
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.splitting.packing import pack
-from qwen_rerank.splitting.tokens import CountTokens, estimated_tokens
+from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -20,14 +20,18 @@ BLOCKS = set(
 
 
 def split_html(
-    html: str, *, max_tokens: int = 512, count: CountTokens = estimated_tokens
+    html: str,
+    *,
+    max_tokens: int = 512,
+    count: CountTokens | None = None,
+    model: str | None = None,
 ) -> list[Unit]:
-    """Split a page at h1 to h6, wherever they stand in the tree; see `pack`.
+    """Split a page at h1 to h6, wherever they stand in the tree; see `pack` and `choose_counter`.
 
     The units hold the text that a reader sees: tables as lines with `|` between cells, code
     with its line breaks, no markup.
     """
-    return pack(html_blocks(html), max_tokens, count)
+    return pack(html_blocks(html), max_tokens, choose_counter(count, model))
 
 
 def html_blocks(html: str) -> Iterator[Block]:

@@ -6,21 +6,25 @@ from collections.abc import Iterator
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.splitting.packing import pack
-from qwen_rerank.splitting.tokens import CountTokens, estimated_tokens
+from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
 WHOLE = {"fence", "code_block", "table_open", "html_block"}
 
 
 def split_markdown(
-    text: str, *, max_tokens: int = 512, count: CountTokens = estimated_tokens
+    text: str,
+    *,
+    max_tokens: int = 512,
+    count: CountTokens | None = None,
+    model: str | None = None,
 ) -> list[Unit]:
-    """Split CommonMark with tables at its headings; see `pack`.
+    """Split CommonMark with tables at its headings; see `pack` and `choose_counter`.
 
     The source's own lines are kept, markup included. What looks like a heading inside a code
     block is none.
     """
-    return pack(markdown_blocks(text), max_tokens, count)
+    return pack(markdown_blocks(text), max_tokens, choose_counter(count, model))
 
 
 def markdown_blocks(text: str) -> Iterator[Block]:

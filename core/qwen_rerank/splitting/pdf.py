@@ -9,7 +9,7 @@ from typing import Any
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.splitting.packing import pack
-from qwen_rerank.splitting.tokens import CountTokens, estimated_tokens
+from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
 LARGER = 1.08
@@ -20,15 +20,19 @@ MONOSPACED = ("mono", "courier", "consol", "code", "menlo")
 
 
 def split_pdf(
-    file: str | Path, *, max_tokens: int = 512, count: CountTokens = estimated_tokens
+    file: str | Path,
+    *,
+    max_tokens: int = 512,
+    count: CountTokens | None = None,
+    model: str | None = None,
 ) -> list[Unit]:
-    """Split a PDF with text in it at its headings; see `pack`.
+    """Split a PDF with text in it at its headings; see `pack` and `choose_counter`.
 
     A PDF has no headings, only larger letters: each size above the body's is a level, the
     largest first. Ruled tables become lines with `|` between cells, lines in monospaced letters
     a listing. A scanned page has no text and gives none.
     """
-    return pack(pdf_blocks(file), max_tokens, count)
+    return pack(pdf_blocks(file), max_tokens, choose_counter(count, model))
 
 
 def pdf_blocks(file: str | Path) -> Iterator[Block]:

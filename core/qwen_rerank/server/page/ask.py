@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 
@@ -37,16 +36,15 @@ def ask(
     Raises:
         QwenRerankError: As `Service.rerank` raises.
     """
-    start = time.perf_counter()
     work = service.rerank(query, documents, top_n=choice.top_n, instruction=choice.instruction)
     coming = asyncio.run_coroutine_threadsafe(work, service.loop)
     try:
         while not wait([coming], PULSE).done:
             look()
-        results = coming.result()
+        found = coming.result()
     finally:
         coming.cancel()  # a visitor who clicks again or leaves frees the queue
-    return Outcome(query, documents, results, time.perf_counter() - start)
+    return Outcome(query, documents, found.results, found.seconds, found.id)
 
 
 def reason(error: Exception, service: Service) -> str:

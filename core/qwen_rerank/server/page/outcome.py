@@ -24,6 +24,8 @@ class Outcome:
     documents: Sequence[str]
     results: Sequence[RerankResult]
     seconds: float
+    id: str = ""
+    """What feedback calls it."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each result: index, score, rank, document, as the API gives it."""

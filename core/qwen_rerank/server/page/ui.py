@@ -12,8 +12,10 @@ from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.entry import entry
+from qwen_rerank.server.page.judging import judge
 from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
 from qwen_rerank.server.page.picture import MOST, draw
+from qwen_rerank.server.page.trend import trend
 from qwen_rerank.server.page.words import LANGUAGES, Language, Words, language_of
 from qwen_rerank.server.service import Service
 
@@ -30,16 +32,20 @@ def page(service: Service) -> None:
     words, choice = side_panel(service)
     st.title(words("title"), anchor=False)
     st.caption(words("lead"))
-    trying, calling = st.tabs([words("tab_page"), words("tab_api")])
+    names = ["tab_page", "tab_api", *(["tab_trend"] if service.recorder else [])]
+    trying, calling, *watching = st.tabs(list(map(words, names)))
     with trying:
         query, documents = entry(words)
         st.button(words("button"), type="primary", key="rerank", on_click=want, width="stretch")
         if st.session_state.get("wanted"):
             rank(service, words, query, documents, choice)
         if "outcome" in st.session_state:
-            result(words, st.session_state.outcome)
+            result(service, words, st.session_state.outcome)
     with calling:
         api(service, words, query, documents, choice)
+    for tab in watching:
+        with tab:
+            in_use(service, words, choice)
 
 
 def side_panel(service: Service) -> tuple[Words, Choice]:
@@ -104,8 +110,8 @@ def is_wanted() -> bool:
     return bool(st.session_state.get("wanted"))
 
 
-def result(words: Words, outcome: Outcome) -> None:
-    """The table, the picture, the full texts and the downloads."""
+def result(service: Service, words: Words, outcome: Outcome) -> None:
+    """The table, the downloads, the picture, the full texts, and a question."""
     st.subheader(words("result"), anchor=False)
     st.caption(
         words(
@@ -122,6 +128,7 @@ def result(words: Words, outcome: Outcome) -> None:
         st.caption(words("picture_cut", count=MOST))
     st.altair_chart(draw(outcome, words), width="stretch")
     full_texts(words, outcome)
+    judge(service, words, outcome)
 
 
 def table(words: Words, outcome: Outcome) -> None:
@@ -183,6 +190,14 @@ def api(service: Service, words: Words, query: str, documents: list[str], choice
     st.write(words("api_compatible"))
     st.code(command.clients(address, key=key), language="python", wrap_lines=True)
     st.write(words("api_more"))
+
+
+def in_use(service: Service, words: Words, choice: Choice) -> None:
+    """The figures, for who may ask."""
+    if choice.may_ask:
+        trend(service, words)
+    else:
+        st.caption(words("need_key"))
 
 
 if current.service is not None:

@@ -1,0 +1,139 @@
+"""The tab that shows what reranking did in use, day by day."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from qwen_rerank.errors import QwenRerankError
+from qwen_rerank.feedback import DayFigures, Figures
+from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.service import Service
+
+PATIENCE = 20
+"""Seconds to wait for the file."""
+HEIGHT = 250
+MONTH_AND_DAY = "slice(datum.value, 5)"
+COLOURS = ["#5b4bdb", "#9aa0ac"]
+RATES = (
+    ("hit_rate", "hit_rate", "hit_rate_before"),
+    ("adoption_rate", "adoption_rate", "adoption_rate_before"),
+)
+"""The words above a picture, and the figures with and without reranking."""
+
+
+def trend(service: Service, words: Words) -> None:
+    """Rates with and without reranking, and latency, of the last 30 days."""
+    if service.recorder is None:
+        return
+    coming = asyncio.run_coroutine_threadsafe(service.recorder.days(), service.loop)
+    try:
+        days = coming.result(PATIENCE)
+    except (QwenRerankError, TimeoutError):
+        st.error(words("unreadable"))
+        return
+    if not days:
+        st.info(words("no_requests"))
+        return
+    st.caption(words("trend_lead"))
+    summary(words, together([day.figures for day in days]))
+    for title, *names in RATES:
+        picture(words(title), lines(days, words, names), share=True)
+    picture(words("latency"), latencies(days), share=False)
+    st.dataframe(table(days, words), hide_index=True, width="stretch")
+
+
+def together(figures: Sequence[Figures]) -> Figures:
+    """The sums of several days."""
+    names = Figures.__slots__
+    return Figures(*(sum(getattr(one, name) for one in figures) for name in names))
+
+
+def summary(words: Words, figures: Figures) -> None:
+    """The rates of all days, beside those without reranking."""
+    for place, (title, with_it, without) in zip(st.columns(2), RATES, strict=True):
+        before = words("without", rate=percent(getattr(figures, without)))
+        rate = percent(getattr(figures, with_it))
+        place.metric(words(title), rate, before, delta_color="off", delta_arrow="off")
+
+
+def percent(rate: float | None) -> str:
+    """A rate for people; a dash where nothing is known."""
+    return "–" if rate is None else f"{100 * rate:.0f} %"
+
+
+def lines(days: Sequence[DayFigures], words: Words, names: Sequence[str]) -> list[dict[str, Any]]:
+    """A point for each day of which the rate is known."""
+    sides = (words("with_line"), words("without_line"))
+    points = [
+        (day, side, getattr(day.figures, name))
+        for day in days
+        for side, name in zip(sides, names, strict=True)
+    ]
+    return [
+        {"day": day.day, "line": side, "value": rate}
+        for day, side, rate in points
+        if rate is not None
+    ]
+
+
+def latencies(days: Sequence[DayFigures]) -> list[dict[str, Any]]:
+    """Milliseconds that half, and 95 in a hundred requests did not exceed."""
+    points = [
+        (day.day, line, seconds)
+        for day in days
+        for line, seconds in (("p50", day.median), ("p95", day.p95))
+    ]
+    return [
+        {"day": day, "line": line, "value": 1000 * seconds}
+        for day, line, seconds in points
+        if seconds is not None
+    ]
+
+
+def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
+    """A line for each kind of point; nothing where there are none."""
+    if not points:
+        return
+    st.subheader(title, anchor=False)
+    scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
+    axis = alt.Axis(format=".0%") if share else alt.Axis()
+    names = list(dict.fromkeys(point["line"] for point in points))
+    legend = alt.Legend(orient="bottom", title=None)
+    drawn = (
+        alt.Chart(alt.InlineData(points))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, labelExpr=MONTH_AND_DAY)),
+            y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
+            color=alt.Color("line:N", legend=legend).scale(domain=names, range=COLOURS),
+        )
+    )
+    st.altair_chart(drawn.properties(height=HEIGHT, width="container"), width="stretch")
+
+
+def table(days: Sequence[DayFigures], words: Words) -> list[dict[str, Any]]:
+    """The numbers behind the pictures, the newest day first."""
+    return [
+        {
+            words("day"): day.day,
+            words("requests"): day.figures.requests,
+            words("judged"): day.figures.judged,
+            words("hits"): day.figures.hits,
+            words("hits_before"): day.figures.hits_before,
+            words("answers"): day.figures.answers,
+            words("taken"): day.figures.adopted,
+            "p50 ms": milliseconds(day.median),
+            "p95 ms": milliseconds(day.p95),
+        }
+        for day in reversed(days)
+    ]
+
+
+def milliseconds(seconds: float | None) -> float | None:
+    """Seconds as whole milliseconds with one digit more."""
+    return None if seconds is None else round(1000 * seconds, 1)

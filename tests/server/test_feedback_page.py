@@ -1,0 +1,106 @@
+"""The page where feedback is kept: the question below a result, and the figures in their tab."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.server.page import SCRIPT, current
+from qwen_rerank.server.page.trend import lines, together
+from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.service import Service
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.testing import FakeScorer
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeedbackStore:
+    return FeedbackStore(tmp_path / "feedback.db")
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def service(
+    monkeypatch: pytest.MonkeyPatch, store: FeedbackStore, settings: dict[str, Any]
+) -> Iterator[Service]:
+    made = Service(ServerSettings(scorer=FakeScorer(), feedback=str(store.path), **settings))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(made.start(), loop).result(30)
+    monkeypatch.setattr(current, "service", made)
+    yield made
+    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(30)
+
+
+def ranked() -> AppTest:
+    at = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    at.text_input("query-0").set_value("a b")
+    at.text_area("documents-0").set_value("x\na\nz\na b")
+    return at.button("rerank").click().run()
+
+
+def test_a_visitors_word_is_kept_and_shown(store: FeedbackStore) -> None:
+    at = ranked()
+    assert at.multiselect[0].options[0] == "rank 1 (index 3)"
+    at.multiselect[0].set_value([3])
+    at.radio[0].set_value("yes")
+    at.button("send").click().run()
+    assert not at.exception
+    assert [one.value for one in at.success] == ["Kept, thank you."]
+    figures = store.totals()
+    assert (figures.hits, figures.hits_before, figures.adopted) == (1, 0, 1)
+    shown = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    assert [one.value for one in shown.metric] == ["100 %", "100 %"]
+    assert [one.delta for one in shown.metric] == ["0 % without reranking", "– without reranking"]
+    table = shown.dataframe[0].value
+    assert list(table["Requests"]) == [1]
+    assert list(table["Hits without"]) == [0]
+
+
+def test_nothing_said_is_nothing_kept(store: FeedbackStore) -> None:
+    at = ranked()
+    at.button("send").click().run()
+    assert len(at.warning) == 1
+    assert store.totals().requests == 0
+
+
+def test_a_broken_file_is_a_sentence(store: FeedbackStore) -> None:
+    store.path.write_bytes(b"no database at all" * 1000)
+    at = ranked()
+    assert len(at.dataframe) == 1, "the ranking itself is shown"
+    assert "can't be read" in at.error[0].value
+    at.radio[0].set_value("no")
+    at.button("send").click().run()
+    assert "could not be kept" in at.error[0].value
+
+
+@pytest.mark.parametrize("settings", [{"server_api_key": SecretStr("horse")}])
+def test_the_figures_ask_for_the_key(settings: dict[str, Any]) -> None:
+    at = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    assert any("access key" in one.value for one in at.caption)
+    assert not at.metric
+    assert not at.info
+
+
+def test_a_line_is_made_of_the_days_that_know(store: FeedbackStore) -> None:
+    one = store.record_ranking("q", ["a"])
+    store.record_feedback(one, adopted=True)
+    days = store.days()
+    found = lines(days, Words("English"), ("adoption_rate", "adoption_rate_before"))
+    assert found == [{"day": days[0].day, "line": "without", "value": 1.0}]
+    assert together([days[0].figures] * 2).adopted_before == 2
