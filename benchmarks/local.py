@@ -25,7 +25,7 @@ def main() -> None:
     dtype = choose_dtype(options.dtype, device)
     with tempfile.TemporaryDirectory() as scratch:
         folder = build(options.size, Path(options.model or scratch), dtype)
-        peers = Peers(folder, device, dtype)
+        peers = Peers(folder, device, dtype, compiled=options.compiled)
         about = {"command": f"python -m benchmarks.local {' '.join(sys.argv[1:])}",
                  "size": options.size, "numbers": str(dtype), "rounds": options.rounds}  # fmt: skip
         rows = []
@@ -55,6 +55,7 @@ def _options() -> argparse.Namespace:
         default=[f"{kind}:{count}" for kind in texts.KINDS for count in (1, 10, 50, 200)],
         help=f"kind:candidates, kinds are {', '.join(texts.KINDS)}",
     )
+    parser.add_argument("--compiled", action="store_true", help="ours once more, compiled")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--callers", type=int, default=8, help="threads at once; 0 = skip")
     parser.add_argument("--without", nargs="*", default=[], help="peers to leave out")

@@ -17,6 +17,7 @@ from qwen_rerank.prompt import QWEN3
 from tests.qwen3.official import OfficialReranker
 from tests.qwen3.tokenizer import build_tokenizer
 
+COMPILED = "ours, compiled"
 Score = Callable[[str, Sequence[str]], list[float]]
 PADDED_TOKENS = 4096
 """The most tokens, padding included, of one batch of those who pad: the official code itself
@@ -30,9 +31,12 @@ class Peers:
         folder: Holds the model.
         device: Where it runs.
         dtype: Of the weights.
+        compiled: Whether our engine is there a second time, compiled by torch.
     """
 
-    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, folder: Path, device: torch.device, dtype: torch.dtype, *, compiled: bool = False
+    ) -> None:
         self._official = OfficialReranker(folder)
         self._official.model = self.model = self._official.model.to(device, dtype)
         self.device = device
@@ -46,12 +50,15 @@ class Peers:
         self.engine = Engine(Checkpoint(backbone, self._answer))
         self.passed = 0
         backbone.register_forward_pre_hook(self._count, with_kwargs=True)
+        self._compiled = self._compiled_engine() if compiled else None
         self._cross = self._cross_encoder(folder, device, dtype)
 
     def __call__(self) -> dict[str, Score]:
         """The functions to time; each gives P("yes") for every document."""
+        more = {COMPILED: self.ours_compiled} if self._compiled else {}
         return {
             "ours": self.ours,
+            **more,
             "official": self.official,
             "sentence-transformers": self.sentence_transformers,
             "last position, sorted": self.last_position,
@@ -59,8 +66,25 @@ class Peers:
 
     def ours(self, query: str, documents: Sequence[str]) -> list[float]:
         """What `LocalScorer.score` does once the model is there."""
-        [odds] = self.engine.log_odds([self.encoder.encode(query, documents)])
+        return self._score(self.engine, query, documents)
+
+    def ours_compiled(self, query: str, documents: Sequence[str]) -> list[float]:
+        """The same with `LocalScorer(compiled=True)`."""
+        assert self._compiled
+        return self._score(self._compiled, query, documents)
+
+    def _score(self, engine: Engine, query: str, documents: Sequence[str]) -> list[float]:
+        [odds] = engine.log_odds([self.encoder.encode(query, documents)])
         return [1 / (1 + math.exp(-o)) for o in odds]
+
+    def _compiled_engine(self) -> Engine:
+        from qwen_rerank.local.compiled import compile_layers
+
+        backbone = twin(self.model).model.eval()
+        engine = Engine(Checkpoint(backbone, self._answer))
+        some = self.encoder.encode("a", ["b", "c"])
+        compile_layers(backbone, lambda: engine.log_odds([some]))
+        return engine
 
     def official(self, query: str, documents: Sequence[str]) -> list[float]:
         """The model card's code, in batches that fit into memory."""

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from benchmarks.measure import Row, as_json
+from benchmarks.peers import COMPILED
 
 
 def machine() -> dict[str, str]:
@@ -58,7 +59,7 @@ def plot(rows: Sequence[Row]) -> str:
         (f"{row.candidates} x {row.kind}", name, ratio)
         for row in rows
         for name, ratio in _steady(row).items()
-        if name != "ours"
+        if name not in {"ours", COMPILED}
     ]
     scale = 360 / max(ratio for _, _, ratio in bars)
     colours = dict(zip(dict.fromkeys(n for _, n, _ in bars), ("#4477aa", "#ee6677", "#999999"),

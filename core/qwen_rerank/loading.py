@@ -66,7 +66,13 @@ def _prefilter(settings: RerankerSettings) -> Prefilter | None:
 
 def _local(settings: ScorerSettings, model: str) -> Scorer:
     kind = LocalScorer if settings.long_documents == "cut" else WindowScorer
-    return kind(model, device=settings.device, dtype=settings.dtype, max_length=settings.max_length)
+    return kind(
+        model,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_length=settings.max_length,
+        compiled=settings.compiled,
+    )
 
 
 def _remote(settings: ScorerSettings) -> Scorer:

@@ -79,6 +79,8 @@ class ScorerSettings(BaseModel):
     """The longest prompt in tokens; a document's end is cut to fit."""
     long_documents: LongDocuments = "cut"
     """A document beyond that is `"cut"` at its end, or scored by its `"best_window"`."""
+    compiled: bool = False
+    """Whether torch compiles the model when it loads: faster after a minute of waiting."""
     base_url: BaseURL | None = None
     """A rerank server, or several that serve the same model; `None` scores in this process."""
     api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = Field(

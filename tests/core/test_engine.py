@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -217,6 +221,30 @@ def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
         engine.log_odds(MANY, stop)
     assert not engine._planner._waiting
     close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="compiling needs a C++ compiler: c++")
+def test_a_compiled_model_gives_the_same_scores(tiny_model: Path) -> None:
+    documents = [" ".join(["some words"] * length) for length in range(1, 40)]
+    plain = LocalScorer(str(tiny_model), device="cpu").score("words", documents)
+    compiled = LocalScorer(str(tiny_model), device="cpu", compiled=True)
+    assert compiled.score("words", documents) == pytest.approx(plain, abs=1e-5)
+
+
+def test_a_machine_that_cannot_compile_is_told_so(tiny_model: Path, tmp_path: Path) -> None:
+    code = (
+        "from qwen_rerank import LocalScorer\n"
+        f"LocalScorer({str(tiny_model)!r}, device='cpu', compiled=True).score('a', ['b'])"
+    )
+    nothing = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **nothing},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ConfigError: compiled=True does not work on this machine" in done.stderr
 
 
 class Scarce:

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer
 
 from qwen_rerank.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
 from qwen_rerank.local.checksums import check_sums
+from qwen_rerank.local.compiled import compile_layers
 from qwen_rerank.local.device import choose_device, choose_dtype
-from qwen_rerank.local.encoder import PromptEncoder, answer_ids
+from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
 from qwen_rerank.local.hub import find_model, local_folder
 from qwen_rerank.local.revision import revision_of
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 Answers = tuple[str, str]
 
+_ANY = EncodedQuery(list(range(16)), [list(range(9))] * 2, frozenset())
+
 
 class _Key(NamedTuple):
     """What makes two scorers share their weights, each in its one true spelling."""
@@ -32,6 +35,7 @@ class _Key(NamedTuple):
     device: torch.device
     dtype: torch.dtype
     answers: Answers
+    compiled: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -60,7 +64,9 @@ _registry = threading.Lock()
 _loading: dict[_Key, threading.Lock] = {}
 
 
-def shared_model(model: str, device: str | None, dtype: str | None, answers: Answers) -> LocalModel:
+def shared_model(
+    model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
+) -> LocalModel:
     """The one instance of a model in this process; the first caller loads it.
 
     Args:
@@ -68,14 +74,15 @@ def shared_model(model: str, device: str | None, dtype: str | None, answers: Ans
         device: See `choose_device`.
         dtype: See `choose_dtype`.
         answers: The words whose tokens answer, "yes" and "no".
+        compiled: Whether torch compiles the layers.
 
     Raises:
         ModelLoadError: It can't be found, downloaded or read.
-        ConfigError: Its device or number format is not to be had here.
+        ConfigError: Its device or number format is not to be had here, or it can't be compiled.
     """
     chosen = choose_device(device)
     name = str(local_folder(model) or model)
-    key = _Key(name, chosen, choose_dtype(dtype, chosen), answers)
+    key = _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
     with _registry:
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
@@ -94,6 +101,8 @@ def _load(key: _Key) -> LocalModel:
         folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype
     )
     engine = Engine(checkpoint)
+    if key.compiled:
+        compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
     seconds = time.monotonic() - start
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
     return LocalModel(tokenizer, positions, engine, key.device.type, str(key.dtype), revision)
