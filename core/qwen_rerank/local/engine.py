@@ -15,6 +15,7 @@ from qwen_rerank.local.encoder import EncodedQuery
 from qwen_rerank.local.last_layer import answer_at_ends
 from qwen_rerank.local.pack import Pack, Segment
 from qwen_rerank.local.planner import Asked, Plan, Planner
+from qwen_rerank.local.worker import on_worker
 from qwen_rerank.types import OnProgress
 
 TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384, "mps": 4096}
@@ -107,7 +108,7 @@ class Engine:
             with self._turn:
                 plan = self._planner.draw(self._budget)
             if plan.segments:
-                self._pass(plan)
+                on_worker(self._answer.device, lambda: self._pass(plan))
         finally:
             with self._turn:
                 self._busy = False

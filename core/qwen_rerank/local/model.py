@@ -19,6 +19,7 @@ from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
 from qwen_rerank.local.hub import find_model, local_folder
 from qwen_rerank.local.revision import revision_of
+from qwen_rerank.local.worker import on_worker
 from qwen_rerank.prompt import PromptSpec
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def shared_model(
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
         if key not in _models:
-            _models[key] = _load(key)
+            _models[key] = on_worker(chosen, lambda: _load(key))
         return _models[key]
 
 
