@@ -287,12 +287,15 @@ def test_an_export_of_a_server_is_a_dataset(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(scorer=ManyFake(), feedback=str(file), feedback_texts=True) as server:
-        server.post({"id": reranked(server), "relevant": [5]}, "/feedback")
+        for relevant in ([5], []):
+            server.post({"id": reranked(server), "relevant": relevant}, "/feedback")
     out = tmp_path / "cases.jsonl"
     assert main(["feedback", "export", str(file), "--output", str(out)]) == 0
     command = ["eval", str(out), "--model", "builtin", "--first-stage", "given"]
     assert main(command) == 0
-    assert "cases.jsonl: 1 queries, 6 documents" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "cases.jsonl: 1 queries" in shown.out
+    assert "left out for want of relevant documents: 1 queries" in shown.err
 
 
 def post(url: str, path: str, body: Any) -> requests.Response:
