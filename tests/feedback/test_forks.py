@@ -19,9 +19,11 @@ RESULTS = [RerankResult(0, 0.9), RerankResult(1, 0.1)]
 SCORE = {b"a" * 16: CachedScore(0.25)}
 
 
-def judge(store: FeedbackStore) -> None:
+def judge(store: FeedbackStore) -> bool:
+    """Whether it was kept."""
     one = store.record_ranking("q", ["a", "b"], RESULTS)
     store.record_feedback(one, relevant=[0])
+    return store.lost == 0
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_a_call_of_another_thread_does_not_hang_the_worker(store: FeedbackStore)
     thread = threading.Thread(target=write)
     thread.start()
     assert inside.wait(20)
-    assert in_a_child(lambda: judge(store) is None and store.lost == 0)
+    assert in_a_child(lambda: judge(store))
     thread.join()
     judge(store)
     assert store.totals().judged == 3

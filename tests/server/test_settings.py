@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from qwen_rerank import ConfigError
 from qwen_rerank.server.service import Service
@@ -27,11 +28,11 @@ def test_each_option_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
 def test_a_key_that_locks_nothing_is_refused(wrong: str) -> None:
     """An empty one would let everybody in who sends an empty token."""
     with pytest.raises(ConfigError, match="ASCII"):
-        ServerSettings(server_api_key=wrong)
+        ServerSettings(server_api_key=SecretStr(wrong))
 
 
 def test_a_key_file_may_end_in_a_line_break() -> None:
-    key = ServerSettings(server_api_key="horse\n").server_api_key
+    key = ServerSettings(server_api_key=SecretStr("horse\n")).server_api_key
     assert key
     assert key.get_secret_value() == "horse"
 
