@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import MARKS, RELEVANCE_SCORE, Limits, RerankAdapter, marks
+from qwen_rerank.adapter import RELEVANCE_SCORE, Limits, RerankAdapter, marks, replaced
 from qwen_rerank.settings import RerankSettings
 
 
@@ -77,15 +77,17 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
         Returns:
             Best first: `index` in `documents`, `relevance_score` in [0, 1] or `None` without
-            an answer, and what `metadata` would say besides.
+            an answer, and what `metadata` would say besides, such as the `rerank_id` where
+            `feedback` is kept.
 
         Raises:
             InvalidInputError: An argument is not of the kind said above.
             ScorerError: No scores could be had and `on_error` is `"raise"`.
         """
+        results, name = self._recorded(query, self._texts(documents), **limits)
         return [
-            {"index": result.index, RELEVANCE_SCORE: result.score, **marks(result)}
-            for result in self._rank(query, self._texts(documents), **limits)
+            {"index": result.index, RELEVANCE_SCORE: result.score, **marks(result, name)}
+            for result in results
         ]
 
     def _expand(self, query: str) -> Any:
@@ -142,7 +144,10 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
 def _copy(document: Document, result: RerankResult, rerank_id: str | None) -> Document:
     """A copy with its id and metadata; vector stores hand out the objects that they keep."""
-    ours = (RELEVANCE_SCORE, *MARKS)  # from an earlier stage; the new score stands last
+    ours = (
+        RELEVANCE_SCORE,
+        *replaced(rerank_id),
+    )  # from an earlier stage; the new score stands last
     kept = {key: _own(value) for key, value in document.metadata.items() if key not in ours}
     score = {} if result.score is None else {RELEVANCE_SCORE: result.score}
     return document.model_copy(update={"metadata": {**kept, **marks(result, rerank_id), **score}})

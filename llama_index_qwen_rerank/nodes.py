@@ -8,7 +8,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, NodeWithScore
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import MARKS, marks
+from qwen_rerank.adapter import marks, replaced
 
 RETRIEVAL_SCORE = "retrieval_score"
 
@@ -24,12 +24,12 @@ def reranked_node(
     if keep_retrieval_score and RETRIEVAL_SCORE not in found.node.metadata:
         noted[RETRIEVAL_SCORE] = found.score
     score = found.score if result.score is None else result.score
-    return NodeWithScore(node=_noted(found.node, noted), score=score)
+    return NodeWithScore(node=_noted(found.node, noted, replaced(rerank_id)), score=score)
 
 
-def _noted(node: BaseNode, noted: dict[str, Any]) -> BaseNode:
+def _noted(node: BaseNode, noted: dict[str, Any], old: tuple[str, ...]) -> BaseNode:
     """The node with fresh notes in its metadata that neither LLMs nor embeddings see."""
-    kept = {key: value for key, value in node.metadata.items() if key not in MARKS}
+    kept = {key: value for key, value in node.metadata.items() if key not in old}
     if not noted and len(kept) == len(node.metadata):
         return node
     update: dict[str, Any] = {"metadata": {**deepcopy(kept), **noted}}

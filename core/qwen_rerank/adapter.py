@@ -34,7 +34,8 @@ RERANK_ID = "rerank_id"
 RERANK_INDEX = "rerank_index"
 """Metadata key of the document's place in the retriever's order, from 0; beside the id."""
 
-MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED, RERANK_ID, RERANK_INDEX)
+MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
+IDS = (RERANK_ID, RERANK_INDEX)
 
 _FIXED = set(RerankerSettings.model_fields) - {"instruction"}
 
@@ -88,14 +89,18 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     """Keeps each ranking, so that feedback can name it; documents then carry the ranking's id
     and their index."""
 
-    def _recorded(self, query: str, texts: Sequence[str]) -> tuple[list[RerankResult], str | None]:
+    def _recorded(
+        self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
+    ) -> tuple[list[RerankResult], str | None]:
         """The ranking, and its id where feedback is kept."""
         start = time.perf_counter()
-        results = self._rank(query, texts)
+        results = self._rank(query, texts, **limits)
         if self.feedback is None or not texts:
             return results, None
-        seconds = time.perf_counter() - start
-        return results, self.feedback.record_ranking(query, texts, results, seconds=seconds)
+        seconds, top_n = time.perf_counter() - start, limits.get("top_n", self.top_n)
+        return results, self.feedback.record_ranking(
+            query, texts, results, seconds=seconds, top_n=top_n
+        )
 
     def _rank(
         self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
@@ -126,6 +131,11 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
             logger.warning("query_expander failed, the query is reranked alone: %r", error)
             return [query]
         return phrasings(query, answer)
+
+
+def replaced(rerank_id: str | None) -> tuple[str, ...]:
+    """Metadata keys that a new rerank takes over; without an id of its own, ids are not its."""
+    return MARKS if rerank_id is None else (*MARKS, *IDS)
 
 
 def marks(result: RerankResult, rerank_id: str | None = None) -> dict[str, Any]:

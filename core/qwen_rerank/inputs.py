@@ -9,12 +9,12 @@ from qwen_rerank.errors import InvalidInputError
 
 def check_query(query: str, instruction: str | None) -> None:
     """Raise InvalidInputError unless both are texts with something in them."""
-    _check_text("query", query)
+    check_text("query", query)
     if not query.strip():
         raise InvalidInputError("query must hold a text, it is blank")
     if instruction is None:
         return
-    _check_text("instruction", instruction)
+    check_text("instruction", instruction)
     if not instruction.strip():
         raise InvalidInputError("instruction must hold a text or be None, it is blank")
 
@@ -53,7 +53,7 @@ def check_documents(documents: Sequence[str]) -> None:
             f"documents must be a list of texts, got {type(documents).__name__}"
         )
     for place, document in enumerate(documents):
-        _check_text(f"documents[{place}]", document)
+        check_text(f"documents[{place}]", document)
 
 
 def check_limits(top_n: int | None, score_threshold: float | None) -> None:
@@ -69,7 +69,8 @@ def check_limits(top_n: int | None, score_threshold: float | None) -> None:
         )
 
 
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
+    """Raise InvalidInputError unless it is a text that UTF-8 can hold."""
     if not isinstance(text, str):
         raise InvalidInputError(f"{name} must be a text, got {type(text).__name__}")
     try:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,13 @@ class SqliteStore:
     _open: dict[int, sqlite3.Connection] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _lock: ForkLock = field(default_factory=ForkLock, init=False, repr=False, compare=False)
+    _lock: ForkLock = field(init=False, repr=False, compare=False)
     _breaker: CircuitBreaker = field(
         default_factory=CircuitBreaker, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_lock", ForkLock(settle=partial(close_own, self._open)))
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
@@ -91,7 +95,7 @@ class SqliteStore:
             self._lock.release()
 
     def _connection(self) -> sqlite3.Connection:
-        """One for each process, since none survives a fork."""
+        """One for each process: no fork may happen while it is open, and none survives one."""
         if os.getpid() not in self._open:
             connection = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
@@ -106,6 +110,17 @@ class SqliteStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.ttl)
+
+
+def close_own(connections: dict[int, sqlite3.Connection]) -> None:
+    """Close this process's connection.
+
+    SQLite's locks belong to the process: a child that inherited an open file would believe that
+    it holds its parent's, and lose what it writes when the parent closes the file.
+    """
+    connection = connections.pop(os.getpid(), None)
+    if connection is not None:
+        connection.close()
 
 
 @dataclass(frozen=True)

@@ -20,19 +20,22 @@ TEXTS = ["x", "b", "y", "a b"]
 Metadata = list[dict[str, Any]]
 
 
-def langchain(**settings: Any) -> Metadata:
-    documents = [Document(page_content=text) for text in TEXTS]
+OWN = {"rerank_id": "mine", "rerank_index": 7}
+
+
+def langchain(metadata: dict[str, Any] | None = None, **settings: Any) -> Metadata:
+    documents = [Document(page_content=text, metadata=metadata or {}) for text in TEXTS]
     found = langchain_qwen_rerank.QwenRerank(**settings).compress_documents(documents, "a b")
-    assert all(document.metadata == {} for document in documents)
+    assert all(document.metadata == (metadata or {}) for document in documents)
     return [document.metadata for document in found]
 
 
-def llama_index(**settings: Any) -> Metadata:
-    nodes = [NodeWithScore(node=TextNode(text=text)) for text in TEXTS]
+def llama_index(metadata: dict[str, Any] | None = None, **settings: Any) -> Metadata:
+    nodes = [NodeWithScore(node=TextNode(text=text, metadata=metadata or {})) for text in TEXTS]
     adapter = llama_index_qwen_rerank.QwenRerank(**settings)
     found = adapter.postprocess_nodes(nodes, query_str="a b")
     for one in found:
-        assert "rerank_id" not in one.node.get_content(MetadataMode.LLM)
+        assert metadata or "rerank_id" not in one.node.get_content(MetadataMode.LLM)
     return [one.node.metadata for one in found]
 
 
@@ -56,6 +59,37 @@ def test_a_ranking_can_be_judged_by_what_its_documents_carry(
 @both
 def test_without_a_store_nothing_is_added(ranked: Callable[..., Metadata]) -> None:
     assert all(set(one) <= {"relevance_score"} for one in ranked(scorer=FakeScorer()))
+
+
+@both
+def test_ids_of_others_are_replaced_only_by_our_own(
+    tmp_path: Path, ranked: Callable[..., Metadata]
+) -> None:
+    kept = ranked(OWN, scorer=FakeScorer())
+    assert all(one["rerank_id"] == "mine" and one["rerank_index"] == 7 for one in kept)
+    store = FeedbackStore(tmp_path / "feedback.db")
+    found = ranked(OWN, scorer=FakeScorer(), feedback=store)
+    assert [one["rerank_index"] for one in found] == [3, 1, 0, 2]
+    assert "mine" not in {one["rerank_id"] for one in found}
+
+
+@both
+def test_fewer_than_three_are_compared_with_as_many(
+    tmp_path: Path, ranked: Callable[..., Metadata]
+) -> None:
+    """The original order would have shown one, too: a document that is not relevant."""
+    store = FeedbackStore(tmp_path / "feedback.db")
+    [one] = ranked(scorer=FakeScorer(), feedback=store, top_n=1)
+    store.record_feedback(one["rerank_id"], relevant=[1])
+    assert store.totals().hits_before == 0
+
+
+def test_the_bare_ranking_can_be_judged_too(tmp_path: Path) -> None:
+    store = FeedbackStore(tmp_path / "feedback.db")
+    adapter = langchain_qwen_rerank.QwenRerank(scorer=FakeScorer(), feedback=store)
+    found = adapter.rerank(TEXTS, "a b", top_n=1)
+    store.record_feedback(found[0]["rerank_id"], relevant=[1])
+    assert (store.totals().judged, store.totals().hits_before) == (1, 0)
 
 
 @both

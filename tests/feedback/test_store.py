@@ -10,7 +10,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from qwen_rerank import InvalidInputError, RerankResult
 from qwen_rerank.cli.main import main
 from qwen_rerank.errors import FeedbackError, UnknownRerankError
 from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.remote import breaker
 
 DOCUMENTS = [f"hidden text {place}" for place in range(6)]
 WRITER = """
@@ -71,8 +75,8 @@ def test_the_figures_are_those_of_a_pencil(store: FeedbackStore) -> None:
     assert (found.answers_before, found.adopted_before, found.adoption_rate_before) == (2, 1, 0.5)
 
 
-def test_both_sides_count_as_many_as_were_returned(store: FeedbackStore) -> None:
-    one = store.record_ranking("q", DOCUMENTS, ranking(5))
+def test_both_sides_count_as_many_as_were_asked_for(store: FeedbackStore) -> None:
+    one = store.record_ranking("q", DOCUMENTS, ranking(5), top_n=1)
     store.record_feedback(one, relevant=[1])
     assert (store.totals().hits, store.totals().hits_before) == (0, 0), "only one was shown"
     store.record_feedback(one, relevant=[0])
@@ -95,7 +99,12 @@ def test_an_outage_is_no_rerank_and_a_strict_threshold_is_one(store: FeedbackSto
     store.record_feedback(store.record_ranking("q", DOCUMENTS, outage), relevant=[0], adopted=True)
     assert (store.totals().judged, store.totals().answers_before) == (0, 1)
     store.record_feedback(store.record_ranking("q", DOCUMENTS, []), relevant=[0])
-    assert (store.totals().judged, store.totals().hits, store.totals().hits_before) == (1, 0, 0)
+    assert (store.totals().judged, store.totals().hits, store.totals().hits_before) == (1, 0, 1)
+    one = store.record_ranking("q", DOCUMENTS, ranking(5), top_n=2)
+    store.record_feedback(one, relevant=[1])
+    assert store.totals().hits_before == 2, "what the threshold left out had been shown before"
+    store.record_feedback(one, relevant=[2])
+    assert store.totals().hits_before == 1
 
 
 def test_days_hold_requests_rates_and_latency(
@@ -143,6 +152,40 @@ def test_wrong_feedback_is_refused(store: FeedbackStore) -> None:
     wrong: Any = "no"
     with pytest.raises(InvalidInputError, match="true or false"):
         store.record_feedback(one, adopted=wrong)
+
+
+@pytest.mark.parametrize("relevant", [iter([0]), map(int, "0"), 5, "0", b"\0"])
+def test_relevant_must_be_a_collection(store: FeedbackStore, relevant: Any) -> None:
+    """An iterator would be empty when it is written down."""
+    one = store.record_ranking("q", DOCUMENTS, ranking(0))
+    with pytest.raises(InvalidInputError, match="list of places"):
+        store.record_feedback(one, relevant=relevant)
+    store.record_feedback(one, relevant={0})
+    assert store.totals().hits == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "", "\ud800"])
+def test_ids_are_texts(store: FeedbackStore, wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="rerank_id"):
+        store.record_feedback(wrong, adopted=True)
+    if wrong is not None:
+        with pytest.raises(InvalidInputError, match="rerank_id"):
+            store.record_ranking("q", DOCUMENTS, rerank_id=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["no", None, 0])
+def test_adoption_is_true_or_false(store: FeedbackStore, wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="true or false"):
+        store.record_answer(wrong)
+    assert store.totals().requests == 0
+
+
+def test_an_id_names_one_ranking(store: FeedbackStore) -> None:
+    store.record_ranking("q", DOCUMENTS, ranking(0), rerank_id="mine")
+    with pytest.raises(InvalidInputError, match="already"):
+        store.record_ranking("q", DOCUMENTS, ranking(1), rerank_id="mine")
+    store.record_feedback("mine", relevant=[0])
+    assert (store.totals().hits, store.lost) == (1, 0)
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
@@ -209,6 +252,56 @@ def test_a_full_disk_loses_what_is_new_and_nothing_else(store: FeedbackStore) ->
     assert store.totals().hits == 1
 
 
+def test_a_file_that_others_lock_makes_no_ranking_wait_for_long(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first one, none asks the file until it is tried again."""
+    monkeypatch.setattr(breaker, "REST_SECONDS", 3.0)
+    one = store.record_ranking("q", DOCUMENTS, ranking(0))
+    with closing(_free_connection(store.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        Timer(1, lambda: other.execute("ROLLBACK")).start()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: store.record_ranking("q", DOCUMENTS, ranking(0)), range(4)))
+        assert store.lost == 4, "who waits for a second would have kept them"
+        store.record_feedback(one, relevant=[0])  # is patient
+    assert store.totals().hits == 1
+    store.record_ranking("q", DOCUMENTS, ranking(0))
+    assert store.lost == 5, "left alone"
+    time.sleep(3.0)
+    store.record_ranking("q", DOCUMENTS, ranking(0))
+    assert store.lost == 5
+
+
+def test_other_peoples_files_stay_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change in ("CREATE TABLE mine (a)", "PRAGMA user_version = 7"):
+        file = tmp_path / f"{change[:6]}.db"
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(change)
+        before = file.read_bytes()
+        assert main(["feedback", "export", str(file)]) == 1
+        assert "no feedback file" in capsys.readouterr().err
+        store = FeedbackStore(file)
+        store.record_ranking("q", DOCUMENTS)
+        assert store.lost == 1
+        assert file.read_bytes() == before
+
+
+def test_an_export_changes_nothing(store: FeedbackStore) -> None:
+    one = store.record_ranking("q", DOCUMENTS, ranking(0))
+    looking = FeedbackStore(store.path, read_only=True)
+    with pytest.raises(FeedbackError, match="readonly"):
+        looking.record_feedback(one, relevant=[0])
+    store.record_feedback(one, relevant=[0])
+    store.close()
+    before = store.path.read_bytes()
+    assert [one.relevant for one in looking.judged()] == [[0]]
+    looking.close()
+    assert store.path.read_bytes() == before
+
+
 def test_a_store_pickles_as_its_settings(store: FeedbackStore) -> None:
     one = store.record_ranking("q", DOCUMENTS, ranking(0))
     pickle.loads(pickle.dumps(store)).record_feedback(one, adopted=True)
@@ -253,3 +346,7 @@ def test_an_export_says_what_is_missing(
     assert said.out == ""
     assert "1 rankings are judged" in said.err
     assert "--feedback-texts" in said.err
+
+
+def _free_connection(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None, check_same_thread=False)

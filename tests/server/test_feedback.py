@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,10 @@ from pydantic import SecretStr
 
 from qwen_rerank import ConfigError
 from qwen_rerank.cli.main import main
+from qwen_rerank.errors import FeedbackError
 from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.server import recorder
+from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from tests.server.running import ManyFake, Running, serving
@@ -165,6 +172,72 @@ def test_a_locked_file_delays_no_answer_for_long(server: Running, file: Path) ->
         assert server.post(body, "/feedback").ok, "written once the file was free"
 
 
+def test_feedback_that_waits_too_long_is_refused(
+    server: Running, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rankings that wait for the same file are before it."""
+    one = reranked(server)
+    monkeypatch.setattr(recorder, "SECONDS_FOR_FEEDBACK", 0.5)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        reranked(server)
+        said(server.post({"id": one, "adopted": True}, "/feedback"), 503)
+        monkeypatch.setattr(recorder, "MOST_WAITING", 1)
+        monkeypatch.setattr(recorder, "SECONDS_FOR_FEEDBACK", 60)
+        said(server.post({"id": one, "adopted": True}, "/feedback"), 503)
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("texts", [True, False])
+async def test_documents_wait_in_memory_only_where_they_are_kept(file: Path, texts: bool) -> None:
+    class Text(str):
+        """One that weak references can watch."""
+
+    made = recorder.Recorder(FeedbackStore(file, texts=texts), Metrics())
+    free = threading.Event()
+    made._thread.submit(free.wait, 30)
+    document = Text("a document")
+    watched = weakref.ref(document)
+    await made.ranking("one", "q", [document], [], seconds=0.1, top_n=None)
+    del document
+    gc.collect()
+    assert (watched() is not None) is texts
+    free.set()
+    await made.close()
+    assert FeedbackStore(file).days()[0].figures.requests == 1
+
+
+async def test_what_a_slow_disk_holds_up_at_the_end_is_lost(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recorder, "SECONDS_TO_CLOSE", 0.2)
+    store = FeedbackStore(file)
+    made = recorder.Recorder(store, Metrics())
+    free = threading.Event()
+    made._thread.submit(free.wait, 30)
+    for name in ("one", "two"):
+        await made.ranking(name, "q", ["d"], [], seconds=0.1, top_n=None)
+    await made.close()
+    await made.ranking("three", "q", ["d"], [], seconds=0.1, top_n=None)
+    free.set()
+    assert store.lost == 3
+    assert "in time: 2" in caplog.text
+    with pytest.raises(FeedbackError):
+        await made.feedback("one", None, True)
+
+
+def test_sigterm_leaves_one_whole_file(tiny_model: Path, file: Path) -> None:
+    """Somebody may copy the file alone."""
+    command = ["--model", str(tiny_model), "--device", "cpu", "--no-ui", "--feedback", str(file)]
+    with process(*command) as (server, url):
+        one = post(url, "/rerank", BODY).json()["id"]
+        assert post(url, "/feedback", {"id": one, "adopted": True}).ok
+        server.terminate()
+        server.wait(30)
+    assert [path.name for path in file.parent.glob("feedback.db*")] == ["feedback.db"]
+    assert FeedbackStore(file).totals().adopted == 1
+
+
 def test_a_broken_file_breaks_nothing_but_feedback(file: Path) -> None:
     file.write_text("this is no database, and long enough to tell" * 100)
     with serving(scorer=ManyFake(), feedback=str(file)) as server:
@@ -214,12 +287,15 @@ def test_an_export_of_a_server_is_a_dataset(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(scorer=ManyFake(), feedback=str(file), feedback_texts=True) as server:
-        server.post({"id": reranked(server), "relevant": [5]}, "/feedback")
+        for relevant in ([5], []):
+            server.post({"id": reranked(server), "relevant": relevant}, "/feedback")
     out = tmp_path / "cases.jsonl"
     assert main(["feedback", "export", str(file), "--output", str(out)]) == 0
     command = ["eval", str(out), "--model", "builtin", "--first-stage", "given"]
     assert main(command) == 0
-    assert "cases.jsonl: 1 queries, 6 documents" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "cases.jsonl: 1 queries" in shown.out
+    assert "left out for want of relevant documents: 1 queries" in shown.err
 
 
 def post(url: str, path: str, body: Any) -> requests.Response:

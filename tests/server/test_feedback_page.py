@@ -19,6 +19,7 @@ from qwen_rerank.server.page.words import Words
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
+from tests.server.running import wait_until
 
 
 @pytest.fixture
@@ -64,12 +65,58 @@ def test_a_visitors_word_is_kept_and_shown(store: FeedbackStore) -> None:
     assert [one.value for one in at.success] == ["Kept, thank you."]
     figures = store.totals()
     assert (figures.hits, figures.hits_before, figures.adopted) == (1, 0, 1)
-    shown = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    wait_until(lambda: len(looked().metric) > 0)  # figures are good for a while
+    shown = looked()
     assert [one.value for one in shown.metric] == ["100 %", "100 %"]
     assert [one.delta for one in shown.metric] == ["0 % without reranking", "– without reranking"]
     table = shown.dataframe[0].value
     assert list(table["Requests"]) == [1]
     assert list(table["Hits without"]) == [0]
+
+
+def looked() -> AppTest:
+    return AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+
+
+def test_a_visitor_can_say_that_none_was_relevant(store: FeedbackStore) -> None:
+    at = ranked()
+    at.checkbox[0].check()
+    at.button("send").click().run()
+    assert [one.value for one in at.success] == ["Kept, thank you."]
+    assert [one.relevant for one in store.judged()] == [[]]
+    assert store.totals().hit_rate == 0
+
+
+def test_a_choice_can_be_taken_back(store: FeedbackStore) -> None:
+    at = ranked()
+    at.multiselect[0].set_value([3])
+    at.button("send").click().run()
+    assert [one.relevant for one in store.judged()] == [[3]]
+    at.multiselect[0].set_value([])
+    at.radio[0].set_value("yes")
+    at.button("send").click().run()
+    assert [one.relevant for one in store.judged()] == [[]]
+    assert store.totals().adopted == 1
+
+
+def test_adoption_alone_says_nothing_of_relevance(store: FeedbackStore) -> None:
+    at = ranked()
+    at.radio[0].set_value("no")
+    at.button("send").click().run()
+    assert (store.totals().judged, store.totals().answers) == (0, 1)
+
+
+def test_a_stalled_file_shows_the_last_figures(service: Service, store: FeedbackStore) -> None:
+    store.record_answer(True)
+    wait_until(lambda: len(looked().metric) > 0)
+    assert service.recorder
+    stalled = threading.Event()
+    service.recorder._thread.submit(stalled.wait, 60)
+    service.recorder._days_until = 0  # they are out of date
+    try:
+        assert looked().metric, "which no read can bring before the stall ends"
+    finally:
+        stalled.set()
 
 
 def test_nothing_said_is_nothing_kept(store: FeedbackStore) -> None:

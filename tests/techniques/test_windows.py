@@ -14,7 +14,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
-from qwen_rerank import ConfigError, LocalScorer, Scores, WindowScorer, load
+from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, Scores, WindowScorer, load
 from qwen_rerank.splitting import token_counter
 
 QUERY = "How long does a refund for damaged goods take?"
@@ -60,6 +60,32 @@ def test_the_score_is_the_best_of_the_windows(tiny_model: Path) -> None:
     plain = LocalScorer(str(tiny_model), device="cpu").score(query, windows)
     best = WindowScorer(str(tiny_model), device="cpu", max_length=118)
     assert best.score(query, [" ".join(words)]) == pytest.approx([max(plain)], abs=1e-6)
+
+
+def test_a_long_query_makes_no_thousands_of_windows(tiny_model: Path) -> None:
+    """In 30 tokens of room; what fits there is scored as ever."""
+    query = "What is the capital of China?"
+    best = WindowScorer(str(tiny_model), device="cpu", max_length=108)
+    assert len(best.score(query, ["Beijing"])) == 1
+    with pytest.raises(InvalidInputError, match="windows of at least 32 tokens"):
+        best.score(query, ["red blue " * 500])
+
+
+def test_progress_ends_with_the_last_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    scorer = WindowScorer("builtin", device="cpu", max_length=LENGTH)
+    engine = scorer._shared_model().engine
+    at_windows: list[list[tuple[int, int]]] = []
+    log_odds = engine.log_odds
+
+    def watched(*given: Any) -> Any:
+        at_windows.append(list(told))
+        return log_odds(*given)
+
+    monkeypatch.setattr(engine, "log_odds", watched)
+    scorer.score_many([QUERY], [[*SHORT, TALK]], on_progress=lambda *done: told.append(done))
+    assert (5, 5) not in at_windows[-1]
+    assert told[-1] == (5, 5)
 
 
 def langchain_best(settings: dict[str, Any]) -> str:

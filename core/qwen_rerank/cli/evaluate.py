@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, write what was asked for, print."""
     settings = EvaluationSettings(**given_settings(arguments, EvaluationSettings))
     dataset = read_dataset(arguments.dataset).sample(arguments.limit)
+    if dataset.left_out:
+        print(
+            f"left out for want of relevant documents: {dataset.left_out} queries", file=sys.stderr
+        )
     stage, depth = arguments.first_stage, arguments.candidates
     before = retrieve(dataset, stage, depth, arguments.embedding)
     journal = arguments.output / JOURNAL if arguments.output else None

@@ -26,7 +26,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     """Write the dataset; say on stderr what it lacks."""
     if not Path(arguments.file).is_file():
         raise InvalidInputError(f"{arguments.file}: no such file")
-    found = export(FeedbackStore(arguments.file, create=False))
+    found = export(FeedbackStore(arguments.file, read_only=True))
     text = "".join(f"{line}\n" for line in found.lines)
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8", newline="\n")

@@ -25,6 +25,8 @@ class Dataset:
     """Exactly the queries above."""
     pools: Mapping[str, list[str]] | None = None
     """Query id -> the documents that it is searched in; `None` searches all of them."""
+    left_out: int = 0
+    """Queries that can't be measured, for no document is relevant to them."""
 
     def sample(self, count: int | None) -> Dataset:
         """The dataset with `count` queries, always the same ones, in their order."""

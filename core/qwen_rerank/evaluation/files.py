@@ -35,7 +35,9 @@ def _folder(folder: Path) -> Dataset:
     queries = {id_: str(line["text"]) for id_, line in _by_id(folder / "queries.jsonl")}
     qrels = _qrels(_qrels_file(folder), documents)
     judged = {query: text for query, text in queries.items() if any(qrels.get(query, {}).values())}
-    return Dataset(folder.name, documents, judged, {query: qrels[query] for query in judged})
+    grades = {query: qrels[query] for query in judged}
+    left_out = len(queries) - len(judged)
+    return Dataset(folder.name, documents, judged, grades, left_out=left_out)
 
 
 def _whole(line: dict[str, Any]) -> str:
@@ -80,17 +82,18 @@ def _qrels(file: Path, documents: dict[str, str]) -> dict[str, dict[str, int]]:
 
 def _cases(file: Path) -> Dataset:
     documents: dict[str, str] = {}
-    queries, qrels, pools = {}, {}, {}
+    queries, qrels, pools, left_out = {}, {}, {}, 0
     for number, line in _lines(file, ("query", "documents", "relevant")):
         pool = {f"{number}-{place}": text for place, text in enumerate(line["documents"])}
         if not all(place in range(len(pool)) for place in line["relevant"]):
             raise InvalidInputError(f"{file}:{number}: relevant names a place without a document")
         documents |= pool
+        left_out += not line["relevant"]
         if line["relevant"]:
             queries[str(number)] = str(line["query"])
             qrels[str(number)] = {f"{number}-{place}": 1 for place in line["relevant"]}
             pools[str(number)] = list(pool)
-    return Dataset(file.name, documents, queries, qrels, pools)
+    return Dataset(file.name, documents, queries, qrels, pools, left_out)
 
 
 def _lines(file: Path, keys: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:

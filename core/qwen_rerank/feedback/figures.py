@@ -41,11 +41,13 @@ class Figures:
 
     A hit is a reranking with a relevant document among its first three results. Without
     reranking, the first three documents of the original order are looked at instead, for the
-    same requests. Where fewer than three results were returned, both sides count as many.
+    same requests. Where fewer than three results were asked for, both sides count as many; what a
+    threshold left out of the results still counts in the original order.
     """
 
     requests: int
-    """Reranks, and requests that kept their original order."""
+    """Reranks, and requests that kept their original order: in the figures of a day all of them,
+    in totals those of which something was said."""
     judged: int
     """Reranked ones whose relevant documents are known."""
     hits: int

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank.errors import FeedbackError, InvalidInputError, UnknownRerankError
+from qwen_rerank.errors import InvalidInputError, UnknownRerankError
 from qwen_rerank.feedback import figures
-from qwen_rerank.feedback.database import Database, Row
-from qwen_rerank.feedback.figures import TOP, DayFigures, Figures
-from qwen_rerank.inputs import check_documents, check_query
+from qwen_rerank.feedback.database import PATIENCE, Database, Row
+from qwen_rerank.feedback.figures import DayFigures, Figures
+from qwen_rerank.feedback.ranking import (
+    check_adopted,
+    check_id,
+    check_relevant,
+    judgement,
+    ranking_row,
+)
+from qwen_rerank.feedback.writer import RankingWriter
+from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.types import RerankResult
 
 DAY = 86_400
-MOST_PLACES = 100
-"""Places of a ranking that are kept; the figures need the first three."""
 
-_INSERT = (
-    "INSERT INTO rerankings (id, time, seconds, documents, reranked, ranking, query, texts) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _ANSWER = (
-    "INSERT INTO rerankings (id, time, documents, reranked, ranking, adopted, judged) "
-    "VALUES (?, ?, 0, 0, '[]', ?, ?)"
+    "INSERT INTO rerankings (id, time, documents, reranked, ranking, shown, adopted, judged) "
+    "VALUES (?, ?, 0, 0, '[]', 0, ?, ?)"
 )
 _JUDGE = (
     "UPDATE rerankings SET relevant = coalesce(?, relevant), hit = coalesce(?, hit), "
     "hit_before = coalesce(?, hit_before), adopted = coalesce(?, adopted), judged = ? WHERE id = ?"
 )
 _JUDGED = "SELECT id, query, texts, relevant FROM rerankings WHERE relevant IS NOT NULL "
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +60,14 @@ class FeedbackStore:
     Args:
         path: Of the file; it is made if it is not there.
         texts: Whether queries and documents are kept, too; only these can be exported.
-        create: Whether the file may be made.
+        read_only: Whether the file stays as it is, to look at only.
     """
 
-    def __init__(self, path: str | Path, *, texts: bool = False, create: bool = True) -> None:
+    def __init__(self, path: str | Path, *, texts: bool = False, read_only: bool = False) -> None:
         self.path, self.texts = Path(path), texts
-        self.lost = 0
-        """Rankings that could not be kept, since this object was made."""
-        self._create, self._failing = create, False
-        self._database = Database(path, create=create)
+        self._read_only = read_only
+        self._database = Database(path, read_only=read_only)
+        self._writer = RankingWriter(self._database)
 
     def record_ranking(
         self,
@@ -79,8 +77,12 @@ class FeedbackStore:
         *,
         seconds: float | None = None,
         rerank_id: str | None = None,
+        top_n: int | None = None,
     ) -> str:
         """Keep a ranking. A store that fails is logged and breaks nothing.
+
+        A file that others keep busy for more than 50 ms goes without this ranking, and is then
+        left alone for 10 s; `lost` counts.
 
         Args:
             query: What was searched for.
@@ -89,27 +91,53 @@ class FeedbackStore:
                 for a share of requests to compare with.
             seconds: How long it took.
             rerank_id: A name of your own that no other ranking has; `None` makes one.
+            top_n: How many results were asked for; where these are fewer than three, so many
+                count with and without reranking.
 
         Returns:
             The id that feedback has to name.
 
         Raises:
-            InvalidInputError: Query or documents are no texts.
+            InvalidInputError: An argument is of the wrong kind, or there is a ranking of this
+                id already.
         """
         check_query(query, None)
         check_documents(documents)
-        name = rerank_id or str(uuid.uuid4())
-        texts = (query, _json(list(documents))) if self.texts else (None, None)
-        reranked = results is not None and not _kept_its_order(results)
-        order = _order(documents, results)
-        self._insert((name, time.time(), seconds, len(documents), reranked, order, *texts))
-        return name
+        check_limits(top_n, None)
+        if rerank_id is not None:
+            check_id(rerank_id)
+        row = self.row(query, documents, results, seconds=seconds, rerank_id=rerank_id, top_n=top_n)
+        self._writer.keep_quickly(row)
+        return str(row[0])
+
+    def row(
+        self,
+        query: str,
+        documents: Sequence[str],
+        results: Sequence[RerankResult] | None = None,
+        **more: Any,
+    ) -> Row:
+        """What is kept of a ranking, for `keep`; of arguments that were checked before."""
+        return ranking_row(query, documents, results, texts=self.texts, **more)
+
+    def keep(self, row: Row) -> None:
+        """Write a row, patiently; a failure is logged and counted."""
+        self._writer.keep(row, PATIENCE)
+
+    @property
+    def lost(self) -> int:
+        """Rankings that could not be kept, since this object was made."""
+        return self._writer.lost
+
+    def lose(self, count: int) -> None:
+        """Count rankings that were given up before they came here."""
+        self._writer.lost += count
 
     def record_feedback(
         self,
         rerank_id: str,
         *,
-        relevant: Sequence[int] | None = None,
+        relevant: Collection[int] | None = None,
         adopted: bool | None = None,
     ) -> None:
         """Keep what was said of a ranking; it is in the file when this returns.
@@ -128,28 +156,33 @@ class FeedbackStore:
                 no document.
             FeedbackError: The file can't be written.
         """
+        check_id(rerank_id)
         if relevant is None and adopted is None:
             raise InvalidInputError("feedback must say relevant or adopted, or both")
-        if adopted not in (None, True, False):
-            raise InvalidInputError(f"adopted must be true or false, got {adopted!r:.80}")
+        if relevant is not None:
+            check_relevant(relevant)
+        if adopted is not None:
+            check_adopted(adopted)
         with self._database.writing() as connection:
             row = connection.execute(
-                "SELECT documents, ranking FROM rerankings WHERE id = ?", (rerank_id,)
+                "SELECT documents, ranking, shown FROM rerankings WHERE id = ?", (rerank_id,)
             ).fetchone()
             if row is None:
                 raise UnknownRerankError(f"there is no rerank with the id {rerank_id[:80]!r}")
-            said = _judgement(row, relevant)
+            said = judgement(row, relevant)
             connection.execute(_JUDGE, (*said, adopted, time.time(), rerank_id))
 
     def record_answer(self, adopted: bool) -> None:
         """Keep whether an answer was adopted that was made without asking for a rerank.
 
         Raises:
+            InvalidInputError: It is neither true nor false.
             FeedbackError: The file can't be written.
         """
+        check_adopted(adopted)
         now = time.time()
         with self._database.writing() as connection:
-            connection.execute(_ANSWER, (str(uuid.uuid4()), now, bool(adopted), now))
+            connection.execute(_ANSWER, (str(uuid.uuid4()), now, adopted, now))
 
     def judged(self) -> list[JudgedRanking]:
         """Every ranking whose relevant documents are known, oldest first.
@@ -184,55 +217,9 @@ class FeedbackStore:
         """Close the file; a later call opens it again."""
         self._database.close()
 
-    def _insert(self, row: Row) -> None:
-        try:
-            with self._database.writing() as connection:
-                connection.execute(_INSERT, row)
-        except FeedbackError as error:
-            self.lost += 1
-            if not self._failing:  # once per failure, not once per request
-                logger.warning("rankings are not kept: %s", error)
-            self._failing = True
-        else:
-            self._failing = False
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.path, self.texts, self._create)
+        return _rebuild, (self.path, self.texts, self._read_only)
 
 
-def _rebuild(path: Path, texts: bool, create: bool) -> FeedbackStore:
-    return FeedbackStore(path, texts=texts, create=create)
-
-
-def _kept_its_order(results: Sequence[RerankResult]) -> bool:
-    """Whether an outage kept the order; a threshold that left nothing did not."""
-    return bool(results) and all(one.score is None for one in results)
-
-
-def _order(documents: Sequence[str], results: Sequence[RerankResult] | None) -> str:
-    places = range(len(documents)) if results is None else [one.index for one in results]
-    return _json(list(places[:MOST_PLACES]))
-
-
-def _judgement(row: Row, relevant: Sequence[int] | None) -> Row:
-    """The relevant places as they are kept, and whether the first results hold one of them.
-
-    Raises:
-        InvalidInputError: A place has no document.
-    """
-    if relevant is None:
-        return None, None, None
-    count, ranking = row[0], json.loads(row[1])
-    for place in relevant:
-        if type(place) is not int or not 0 <= place < count:
-            raise InvalidInputError(
-                f"relevant must hold places from 0 to {count - 1}, got {place!r:.80}"
-            )
-    shown = min(TOP, len(ranking))
-    first, wanted = ranking[:shown], sorted(set(relevant))
-    hit = any(place in first for place in wanted)
-    return _json(wanted), hit, any(place < shown for place in wanted)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _rebuild(path: Path, texts: bool, read_only: bool) -> FeedbackStore:
+    return FeedbackStore(path, texts=texts, read_only=read_only)

@@ -12,6 +12,9 @@ from tokenizers import Tokenizer
 from qwen_rerank.errors import InvalidInputError, ModelLoadError
 from qwen_rerank.prompt import PromptSpec
 
+LEAST_WINDOW = 32
+"""Tokens of a document; less room makes thousands of windows, each with the question before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedQuery:
@@ -86,9 +89,12 @@ class PromptEncoder:
 
         Returns:
             The windows as documents, and the place in `documents` that each came from.
+
+        Raises:
+            InvalidInputError: Instruction and query leave no room for a window of some length.
         """
         head = self.head(query, instruction)
-        room = self._room(head, min(max_length, self.max_positions))
+        room = self._room(head, min(max_length, self.max_positions), LEAST_WINDOW)
         bodies = self.encode_texts([f" {document}" for document in documents])
         parts = [
             (i, body[start : start + room])
@@ -125,12 +131,13 @@ class PromptEncoder:
                     ids[place] = self._inert.encode(text, add_special_tokens=False).ids
         return ids
 
-    def _room(self, head: list[int], max_length: int) -> int:
+    def _room(self, head: list[int], max_length: int, least: int = 1) -> int:
         room = max_length - len(head) - len(self.suffix)
-        if room < 1:
+        if room < least:
+            wanted = "a document" if least == 1 else f"windows of at least {least} tokens"
             raise InvalidInputError(
                 f"instruction and query take {len(head) + len(self.suffix)} tokens with the prompt "
-                f"around them, which leaves no room for a document within "
+                f"around them, which leaves no room for {wanted} within "
                 f"max_length={max_length}; shorten them or raise max_length"
             )
         return room

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from qwen_rerank.local.scorer import QUERIES_AT_ONCE, LocalScorer
+from qwen_rerank.progress import Progress
 from qwen_rerank.types import OnProgress, Scores
 
 OVERLAP = 4
@@ -30,9 +31,19 @@ class WindowScorer(LocalScorer):
         instruction: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> list[Scores]:
-        """See `LocalScorer.score_many`; no document counts as truncated."""
+        """See `LocalScorer.score_many`; no document counts as truncated.
+
+        Raises:
+            InvalidInputError: Instruction and a query leave no room for windows of a long document.
+        """
+        progress = Progress(on_progress, sum(map(len, documents_per_query)))
         found = LocalScorer.score_many(  # super() knows no dataclass with slots
-            self, queries, documents_per_query, instruction=instruction, on_progress=on_progress
+            self,
+            queries,
+            documents_per_query,
+            instruction=instruction,
+            # the last document is done when all windows are
+            on_progress=lambda done, total: progress.reached(min(done, total - 1)),
         )
         long = [place for place, scores in enumerate(found) if scores.truncated]
         for first in range(0, len(long), QUERIES_AT_ONCE):
@@ -40,6 +51,7 @@ class WindowScorer(LocalScorer):
             asked = [(queries[i], documents_per_query[i], found[i]) for i in places]
             for i, scores in zip(places, self._best(asked, instruction), strict=True):
                 found[i] = scores
+        progress.reached(progress.total)
         return found
 
     def _best(

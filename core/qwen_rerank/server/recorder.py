@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from qwen_rerank.errors import ConfigError, FeedbackError
 from qwen_rerank.feedback import DayFigures, FeedbackStore
+from qwen_rerank.feedback.database import Row
 from qwen_rerank.server.feedback_gauges import FeedbackGauges
 from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.settings import ServerSettings
@@ -25,8 +27,16 @@ SECONDS_FOR_FIGURES = 2.0
 MOST_WAITING = 1000
 """Writes that may wait for a slow disk; further rankings are not kept."""
 
+SECONDS_FOR_FEEDBACK = 6.0
+"""The most that feedback waits to be kept; then it is refused, and may be sent again."""
+SECONDS_FOR_A_CLICK = 0.5
+"""The most that a click on the page waits for figures; then it gets the last ones."""
+SECONDS_TO_CLOSE = 3.0
+"""The most that the end of the server waits for what is still to be written."""
 SHARE_OF_READING = 50
 """Figures of the days that took a second to read are good for so many seconds."""
+
+logger = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -36,9 +46,11 @@ class Recorder:
         self._store = store
         self._gauges = FeedbackGauges(metrics.registry)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-feedback")
-        self._waiting = 0
+        self._waiting: set[Future[None]] = set()
+        self._closing = False
         self._days: list[DayFigures] = []
         self._days_until = 0.0
+        self._reading: asyncio.Future[None] | None = None
 
     async def ranking(
         self,
@@ -46,63 +58,116 @@ class Recorder:
         query: str,
         documents: Sequence[str],
         results: Sequence[RerankResult],
+        *,
         seconds: float,
+        top_n: int | None,
     ) -> None:
         """Keep a ranking, so that feedback on it finds it; whatever fails, nothing is raised."""
-        if self._waiting >= MOST_WAITING:
-            self._store.lost += 1
+        if self._full:
+            self._store.lose(1)
             return
-        write = partial(
-            self._store.record_ranking,
-            query, documents, results, seconds=seconds, rerank_id=rerank_id,
+        note = partial(
+            self._store.row,
+            query, documents, results, seconds=seconds, rerank_id=rerank_id, top_n=top_n,
         )  # fmt: skip
-        await asyncio.wait({self._call(write)}, timeout=SECONDS_FOR_A_RANKING)
+        write = partial(_keep, self._store, note if self._store.texts else _same(note()))
+        await asyncio.wait({self._write(write)}, timeout=SECONDS_FOR_A_RANKING)
 
     async def feedback(
         self, rerank_id: str, relevant: Sequence[int] | None, adopted: bool | None
     ) -> None:
         """See `FeedbackStore.record_feedback`; it comes after the rankings before it."""
-        write = partial(self._store.record_feedback, rerank_id, relevant=relevant, adopted=adopted)
-        await self._call(write)
-        self._days_until = 0.0
+        await self._said(
+            partial(self._store.record_feedback, rerank_id, relevant=relevant, adopted=adopted)
+        )
 
     async def answer(self, adopted: bool) -> None:
         """See `FeedbackStore.record_answer`."""
-        await self._call(partial(self._store.record_answer, adopted))
-        self._days_until = 0.0
+        await self._said(partial(self._store.record_answer, adopted))
 
     async def days(self) -> list[DayFigures]:
-        """See `FeedbackStore.days`; a large file is not read anew at each click."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._days_until:
-            start = loop.time()
-            self._days = await self._call(self._store.days)
-            self._days_until = loop.time() + SHARE_OF_READING * (loop.time() - start)
+        """See `FeedbackStore.days`; a large file is not read anew at each click.
+
+        While the file answers nobody, these are the figures that were read last.
+        """
+        if self._reading is None and asyncio.get_running_loop().time() >= self._days_until:
+            self._reading = _heard(asyncio.ensure_future(self._read_days()))
+        reading = self._reading
+        if reading is not None:
+            done, _ = await asyncio.wait({reading}, timeout=SECONDS_FOR_A_CLICK)
+            if done:
+                reading.result()
         return self._days
 
     async def refresh(self) -> None:
         """Bring the gauges up to date, or mark them as old."""
         self._gauges.lost.set(self._store.lost)
-        reading = self._call(self._store.totals)
         try:
+            reading = self._call(self._store.totals)
             self._gauges.show(await asyncio.wait_for(reading, SECONDS_FOR_FIGURES))
         except (FeedbackError, TimeoutError):
             self._gauges.up.set(0)
 
-    def close(self) -> None:
-        """Leave what still waits for a disk that does not answer."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Close the file behind what still waits; what a slow disk holds up for long is lost."""
+        closing = self._call(self._store.close)
+        self._closing = True
+        self._thread.shutdown(wait=False)
+        await asyncio.wait({closing}, timeout=SECONDS_TO_CLOSE)
+        lost = sum(write.cancel() for write in list(self._waiting))  # the file closes after all
+        self._store.lose(lost)
+        if lost:
+            logger.warning("rankings and feedback that the file did not take in time: %d", lost)
+
+    @property
+    def _full(self) -> bool:
+        return self._closing or len(self._waiting) >= MOST_WAITING
+
+    async def _read_days(self) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        try:
+            self._days = await self._call(self._store.days)
+            self._days_until = loop.time() + SHARE_OF_READING * (loop.time() - start)
+        finally:
+            self._reading = None
+
+    async def _said(self, write: Callable[[], None]) -> None:
+        if self._full:
+            raise FeedbackError("the feedback file has too much to do")
+        writing = self._write(write)
+        done, _ = await asyncio.wait({writing}, timeout=SECONDS_FOR_FEEDBACK)
+        if not done or writing.cancelled():
+            writing.cancel()
+            raise FeedbackError("the feedback file did not take it in time")
+        writing.result()
+
+    def _write(self, write: Callable[[], None]) -> asyncio.Future[None]:
+        """Wait in line; `close` may cancel what waits."""
+        written = self._thread.submit(write)
+        self._waiting.add(written)
+        written.add_done_callback(self._waiting.discard)
+        return _heard(asyncio.wrap_future(written))
 
     def _call(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        self._waiting += 1
-        called = asyncio.get_running_loop().run_in_executor(self._thread, function)
-        called.add_done_callback(self._done)
-        return called
+        if self._closing:
+            raise FeedbackError("the server stops")
+        return _heard(asyncio.wrap_future(self._thread.submit(function)))
 
-    def _done(self, called: asyncio.Future[T]) -> None:
-        self._waiting -= 1
-        if not called.cancelled():
-            called.exception()  # whoever awaits it has it; who stopped waiting wants it not
+
+def _keep(store: FeedbackStore, note: Callable[[], Row]) -> None:
+    store.keep(note())
+
+
+def _same(row: Row) -> Callable[[], Row]:
+    """Of a ranking that waits, the row alone: its documents may be large."""
+    return lambda: row
+
+
+def _heard(called: asyncio.Future[T]) -> asyncio.Future[T]:
+    """Whoever awaits it has its error; who stopped waiting wants it not."""
+    called.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return called
 
 
 def make_recorder(settings: ServerSettings, metrics: Metrics) -> Recorder | None:
@@ -111,9 +176,11 @@ def make_recorder(settings: ServerSettings, metrics: Metrics) -> Recorder | None
     A file that fails later is logged, and nothing else suffers from it.
 
     Raises:
-        ConfigError: The folder of the file is not there.
+        ConfigError: The folder of the file is not there, or there are texts to keep and no file.
     """
     if settings.feedback is None:
+        if settings.feedback_texts:
+            raise ConfigError("feedback_texts needs feedback, the file to keep them in")
         return None
     path = Path(settings.feedback)
     if not path.absolute().parent.is_dir() or path.is_dir():

@@ -101,7 +101,7 @@ class Service:
             self._serving.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self.recorder is not None:
-            self.recorder.close()
+            await self.recorder.close()
 
     async def rerank(
         self,
@@ -128,7 +128,9 @@ class Service:
         found = candidates.ranking(scores, score_threshold)[:top_n]
         answer = Ranking(str(uuid.uuid4()), found, time.perf_counter() - start)
         if self.recorder is not None:
-            await self.recorder.ranking(answer.id, query, documents, found, answer.seconds)
+            await self.recorder.ranking(
+                answer.id, query, documents, found, seconds=answer.seconds, top_n=top_n
+            )
         return answer
 
     @property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from qwen_rerank.remote.key import checked_key
 from qwen_rerank.settings import ScorerSettings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -20,7 +21,9 @@ class ServerSettings(ScorerSettings):
     """The port; 0 takes a free one."""
     ui: bool = True
     """Whether the page is served beside the REST API."""
-    server_api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    server_api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = Field(
+        default=None, exclude=True, repr=False
+    )
     """The key that clients must send as a bearer token; `None` asks for none."""
     allowed_hosts: str | None = None
     """Host names that requests may be addressed to, separated by commas; `None` means this

@@ -14,8 +14,8 @@ from qwen_rerank.feedback import DayFigures, Figures
 from qwen_rerank.server.page.words import Words
 from qwen_rerank.server.service import Service
 
-PATIENCE = 20
-"""Seconds to wait for the file."""
+PATIENCE = 5
+"""Seconds to wait for the recorder, which does not wait for a slow file."""
 HEIGHT = 250
 MONTH_AND_DAY = "slice(datum.value, 5)"
 COLOURS = ["#5b4bdb", "#9aa0ac"]

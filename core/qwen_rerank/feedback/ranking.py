@@ -1,0 +1,108 @@
+"""What is kept of a ranking, and what a judgement of it comes to."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.feedback.database import Row
+from qwen_rerank.feedback.figures import TOP
+from qwen_rerank.inputs import check_text
+from qwen_rerank.types import RerankResult
+
+MOST_PLACES = 100
+"""Places of a ranking that are kept; the figures need the first three."""
+
+INSERT = (
+    "INSERT INTO rerankings "
+    "(id, time, seconds, documents, reranked, ranking, shown, query, texts) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+
+
+def ranking_row(
+    query: str,
+    documents: Sequence[str],
+    results: Sequence[RerankResult] | None,
+    *,
+    texts: bool,
+    seconds: float | None = None,
+    rerank_id: str | None = None,
+    top_n: int | None = None,
+) -> Row:
+    """The values of `INSERT`; see `FeedbackStore.record_ranking`."""
+    return (
+        str(uuid.uuid4()) if rerank_id is None else rerank_id,
+        time.time(),
+        seconds,
+        len(documents),
+        results is not None and not _kept_its_order(results),
+        _order(documents, results),
+        min(TOP, top_n or TOP),
+        query if texts else None,
+        _json(list(documents)) if texts else None,
+    )
+
+
+def check_id(rerank_id: str) -> None:
+    """Raise InvalidInputError unless it is a text with something in it."""
+    check_text("rerank_id", rerank_id)
+    if not rerank_id:
+        raise InvalidInputError("rerank_id must hold a text, it is empty")
+
+
+def check_adopted(adopted: bool) -> None:
+    """Raise InvalidInputError unless it is a truth value: "no" would count as true."""
+    if not isinstance(adopted, bool):
+        raise InvalidInputError(f"adopted must be true or false, got {adopted!r:.80}")
+
+
+def check_relevant(relevant: Collection[int]) -> None:
+    """Raise InvalidInputError unless it is a collection; an iterator could be read only once."""
+    if isinstance(relevant, str | bytes) or not isinstance(relevant, Collection):
+        raise InvalidInputError(f"relevant must be a list of places, got {relevant!r:.80}")
+
+
+def judgement(row: Row, relevant: Collection[int] | None) -> Row:
+    """The relevant places as they are kept, and whether the first ones hold one of them.
+
+    As many places count without reranking as were asked for: what a threshold left out, the
+    original order would have shown.
+
+    Args:
+        row: How many documents there were, their places, best first, as `ranking_row` wrote
+            them down, and how many of the first places count.
+        relevant: What was said; `None` for nothing.
+
+    Raises:
+        InvalidInputError: A place has no document.
+    """
+    if relevant is None:
+        return None, None, None
+    count, ranking, shown = row
+    for place in relevant:
+        if type(place) is not int or not 0 <= place < count:
+            raise InvalidInputError(
+                f"relevant must hold places from 0 to {count - 1}, got {place!r:.80}"
+            )
+    first, wanted = json.loads(ranking)[:shown], sorted(set(relevant))
+    hit = any(place in first for place in wanted)
+    return _json(wanted), hit, any(place < shown for place in wanted)
+
+
+def _kept_its_order(results: Sequence[RerankResult]) -> bool:
+    """Whether an outage kept the order; a threshold that left nothing did not."""
+    return bool(results) and all(one.score is None for one in results)
+
+
+def _order(documents: Sequence[str], results: Sequence[RerankResult] | None) -> str:
+    places = range(len(documents)) if results is None else [one.index for one in results]
+    return _json(list(places[:MOST_PLACES]))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
