@@ -105,6 +105,11 @@ class RemoteScorer:
         """
         return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
 
+    def fingerprint(self) -> str:
+        """What the scores depend on, and not how patiently they are asked for."""
+        asked = self.model, self.dialect, self.template, self.max_length, self.prompt
+        return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
+
     def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
         try:
             return self._fleet.ask(question, deadline)
