@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -92,10 +92,9 @@ class RemoteScorer:
         truncated: frozenset[int] = frozenset()
         if self.template == "client":
             question, truncated = self._wrap(question)
-        scores: list[float] = []
-        for batch in batches(question, *self._fleet.limits()):
-            scores += self._score_batch(batch, deadline)
-        return Scores(scores, truncated=truncated)
+        parts = batches(question, *self._fleet.limits())
+        scores = _joined(self._score_batch(batch, deadline) for batch in parts)
+        return Scores(scores, truncated=truncated | scores.truncated, fallback=scores.fallback)
 
     def check(self) -> list[Checkup]:
         """Look at each server now: its dialect and what is wrong with its scores, if anything.
@@ -113,12 +112,16 @@ class RemoteScorer:
     def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
         try:
             return self._fleet.ask(question, deadline)
-        except TooLargeError as refusal:
-            count, reason = len(question.documents), refusal
+        except TooLargeError as error:
+            count, refusal = len(question.documents), error
         if count == 1:
-            raise RemoteRejectedError(f"a single document is too large: {reason}", status=413)
+            message = f"a single document is too large: {refusal}"
+            raise RemoteRejectedError(message, status=413, of_request=True)
         halves = batches(question, (count + 1) // 2)
-        return [score for half in halves for score in self._score_batch(half, deadline)]
+        scores = _joined(self._score_batch(half, deadline) for half in halves)
+        if refusal.learn is not None:
+            refusal.learn()
+        return scores
 
     def _endpoint(self, url: str) -> Endpoint:
         return Endpoint(
@@ -144,3 +147,15 @@ class RemoteScorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+
+def _joined(parts: Iterable[list[float]]) -> Scores:
+    """The scores of several requests, with what each said about its own."""
+    scores: list[float] = []
+    truncated: set[int] = set()
+    fallback = None
+    for part in map(Scores.of, parts):
+        truncated |= {len(scores) + place for place in part.truncated}
+        scores += part
+        fallback = fallback or part.fallback
+    return Scores(scores, truncated=truncated, fallback=fallback)
