@@ -140,7 +140,7 @@ def test_one_long_text_teaches_nothing_about_sizes() -> None:
     def answer(asked: Asked) -> Reply:
         return (413, "too long") if max(map(len, asked.documents)) > 500 else own_answer(asked)
 
-    small = [f"red {number}" for number in range(100, 140)]
+    small = [f"red {number:090}" for number in range(40)]
     with running(answer) as server:
         scorer = scorer_of(server.url)
         with pytest.raises(RemoteRejectedError):
