@@ -14,7 +14,7 @@ from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.remote.address import checked_base_url
 from qwen_rerank.remote.batch_limit import batches
 from qwen_rerank.remote.client import Client, TooLargeError
-from qwen_rerank.remote.deadline import Deadline
+from qwen_rerank.remote.deadline import LONGEST, Deadline
 from qwen_rerank.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
 from qwen_rerank.remote.endpoint import Checkup, Endpoint
 from qwen_rerank.remote.fleet import Fleet
@@ -67,8 +67,10 @@ class RemoteScorer:
         self._set("base_url", tuple(dict.fromkeys(map(checked_base_url, urls))))
         if self.api_key is not None:
             self._set("api_key", checked_key(self.api_key))
-        if self.timeout <= 0 or self.max_retries < 0:
-            raise ConfigError("timeout must be above 0 seconds and max_retries at least 0")
+        if not 0 < self.timeout <= LONGEST or self.max_retries < 0:  # which NaN is not
+            raise ConfigError(
+                f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
+            )
         self._check_dialect()
         self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
         self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
