@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
 from qwen_rerank.adapter import RELEVANCE_SCORE, Limits, RerankAdapter, marks, replaced
+from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.settings import RerankSettings
 
 
@@ -115,6 +116,8 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     def _texts(self, documents: Sequence[str | Document]) -> list[str]:
         text_of = self.document_formatter or (lambda document: document.page_content)
+        if isinstance(documents, str) or not all(isinstance(d, str | Document) for d in documents):
+            raise InvalidInputError("documents must be a list of texts or of LangChain's Documents")
         return [d if isinstance(d, str) else text_of(d) for d in documents]
 
     @classmethod

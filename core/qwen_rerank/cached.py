@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from qwen_rerank.asking import ask_many
 from qwen_rerank.errors import ScorerError
-from qwen_rerank.fingerprint import fingerprint_of
+from qwen_rerank.fingerprint import check_fingerprint, fingerprint_of
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.pairs import CachedScore, Pairs, pair_key
 from qwen_rerank.progress import Progress
@@ -88,6 +88,9 @@ class CachedScorer:
             folder, prompt, `max_length`, number format or server. Without it the scorer's
             fingerprint is taken, which says all of this for the scorers of this package;
             only of a server's model nobody here knows the revision.
+
+    Raises:
+        ConfigError: Neither the scorer nor `identity` says whose scores these are.
     """
 
     scorer: Scorer
@@ -96,6 +99,10 @@ class CachedScorer:
     _flights: SingleFlight[Answer] = field(
         default_factory=SingleFlight, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        if self.identity is None:
+            check_fingerprint(self.scorer)
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None

@@ -74,9 +74,13 @@ class ScorerUnavailableError(ScorerError):
 class RemoteRejectedError(ScorerError):
     """A server refused the request for a reason that a retry will not heal."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, of_request: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.of_request = of_request
+        """Whether it is about this one request: the server may well answer the next one."""
 
 
 class BadScoresError(ScorerError):

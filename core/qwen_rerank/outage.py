@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from qwen_rerank.errors import ScorerError, ScorerUnavailableError
+from qwen_rerank.errors import RemoteRejectedError, ScorerError, ScorerUnavailableError
 from qwen_rerank.fork_lock import ForkLock
 
 logger = logging.getLogger(__name__)
@@ -27,10 +27,16 @@ class OutageLog:
         self._lock = ForkLock()
         self._calls = 0
         self.total = 0
-        """Calls that met an outage, since the start."""
+        """Calls that met an outage or were refused, since the start."""
 
     def log(self, error: ScorerError) -> None:
-        """Note one call without scores; the first of an outage is logged."""
+        """Note one call without scores; the first of an outage is logged.
+
+        A refusal of one request is logged alone: the next call may well have scores.
+        """
+        if isinstance(error, RemoteRejectedError) and error.of_request:
+            self._refused(error)
+            return
         with self._lock:
             self._calls += 1
             self.total += 1
@@ -39,6 +45,11 @@ class OutageLog:
             heals = isinstance(error, ScorerUnavailableError)
             level = logging.WARNING if heals else logging.ERROR
             logger.log(level, "%s: %s", self._begins, error)
+
+    def _refused(self, error: RemoteRejectedError) -> None:
+        with self._lock:
+            self.total += 1
+        logger.warning("%s: %s", self._begins, error)
 
     def ended(self) -> None:
         """Note a call with scores; the end of an outage is logged."""

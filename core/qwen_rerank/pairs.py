@@ -67,8 +67,8 @@ class Pairs:
         if isinstance(answer, ScorerError):
             return answer
         scores = Scores.of(answer)
-        found = {**self.known, **self.scored(scores)}
-        return _scores([found[key] for key in self.keys], scores.fallback)
+        found = self.scored(scores)  # `known` holds other queries' pairs too: it is not copied
+        return _scores([found.get(key) or self.known[key] for key in self.keys], scores.fallback)
 
 
 def pair_key(identity: str, instruction: str | None, query: str, document: str) -> bytes:

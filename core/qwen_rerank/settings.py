@@ -23,6 +23,7 @@ from qwen_rerank.errors import ConfigError
 from qwen_rerank.local.scorer import DEFAULT_MODEL
 from qwen_rerank.prefilter import CutBy
 from qwen_rerank.remote.address import checked_base_url
+from qwen_rerank.remote.deadline import LONGEST
 from qwen_rerank.remote.dialects import AUTO, Template, checked_dialect
 from qwen_rerank.remote.key import checked_key
 from qwen_rerank.reranker import OnError
@@ -93,7 +94,7 @@ class ScorerSettings(BaseModel):
     """Who applies Qwen3's template: `"client"` for a server that has none."""
     canary: bool = True
     """Whether a server has to score known answers right before it is believed."""
-    timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    timeout: float = Field(default=10.0, gt=0, le=LONGEST, allow_inf_nan=False)
     """Seconds that a call to a server may take, retries included."""
     max_retries: int = Field(default=2, ge=0)
     """The most further attempts after the first one, on any server."""

@@ -11,14 +11,27 @@ from qwen_rerank.fork_lock import ForkLock
 
 T = TypeVar("T")
 
-Futures = dict[bytes, Future[T]]
+
+class Flight(Future[T]):
+    """An answer that is on its way, together with so many others."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+
+Flights = dict[bytes, Flight[T]]
 
 
 class SingleFlight(Generic[T]):
-    """Shares the answers to equal questions between the threads that ask them at once."""
+    """Shares the answers to equal questions between the threads that ask them at once.
+
+    Nobody waits for a call that asks for more than he does: a single question is answered
+    long before a thousand are.
+    """
 
     def __init__(self) -> None:
-        self._running: Futures[T] = {}
+        self._running: Flights[T] = {}
         self._lock = ForkLock(self._running.clear)
 
     def answers(
@@ -28,12 +41,12 @@ class SingleFlight(Generic[T]):
 
         Args:
             keys: Equal for equal questions.
-            ask: Gets the keys that no other thread is asking for, gives an answer for each.
+            ask: Gets the keys that it does not wait for, gives an answer for each.
                 What it raises is raised to this caller alone; whoever waited asks for itself.
         """
         wanted, found = dict.fromkeys(keys), dict[bytes, T]()
         while missing := [key for key in wanted if key not in found]:
-            mine: Futures[T] = {}
+            mine: Flights[T] = {}
             try:
                 others = self._claim(missing, mine)
                 found |= _ask(mine, ask)
@@ -42,30 +55,33 @@ class SingleFlight(Generic[T]):
             found |= _wait_for(others)
         return found
 
-    def _claim(self, keys: Sequence[bytes], mine: Futures[T]) -> Futures[T]:
+    def _claim(self, keys: Sequence[bytes], mine: Flights[T]) -> Flights[T]:
         """Announce what nobody asks for as mine; gives what others are asking for."""
         with self._lock:
-            others = {key: self._running[key] for key in keys if key in self._running}
-            mine |= {key: Future() for key in keys if key not in others}
+            running = {key: self._running[key] for key in keys if key in self._running}
+            others = {key: one for key, one in running.items() if one.size <= len(keys)}
+            size = len(keys) - len(others)
+            mine |= {key: Flight(size) for key in keys if key not in others}
             self._running |= mine
         return others
 
-    def _give_back(self, mine: Futures[T]) -> None:
+    def _give_back(self, mine: Flights[T]) -> None:
         with self._lock:
-            for key in mine:
-                self._running.pop(key, None)
+            for key, flight in mine.items():
+                if self._running.get(key) is flight:  # else a smaller call has overtaken it
+                    del self._running[key]
         for future in mine.values():
             future.cancel()  # which does nothing to one that has its answer
 
 
-def _ask(mine: Futures[T], ask: Callable[[list[bytes]], Sequence[T]]) -> dict[bytes, T]:
+def _ask(mine: Flights[T], ask: Callable[[list[bytes]], Sequence[T]]) -> dict[bytes, T]:
     answers = dict(zip(mine, ask(list(mine)), strict=True)) if mine else {}
     for key, answer in answers.items():
         mine[key].set_result(answer)
     return answers
 
 
-def _wait_for(others: Futures[T]) -> dict[bytes, T]:
+def _wait_for(others: Flights[T]) -> dict[bytes, T]:
     """What the others found; some may have given up."""
     found = {}
     for key, future in others.items():

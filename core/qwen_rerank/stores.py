@@ -8,20 +8,22 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from qwen_rerank.cached import HOUR
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.errors import ConfigError, MissingDependencyError
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.pairs import CachedScore
 from qwen_rerank.remote.breaker import CircuitBreaker
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE = 0.05
 """Seconds that a rerank waits for a cache which somebody else keeps busy."""
@@ -31,7 +33,10 @@ SLOW = 1.0
 _VALUE = struct.Struct("<d?")
 _SELECT = "SELECT key, score, truncated FROM scores WHERE expires > ? AND key IN "
 _DELETE = "DELETE FROM scores WHERE key IN (SELECT key FROM scores WHERE expires <= ? LIMIT 1000)"
-_KEYS_AT_ONCE = 500  # SQLite takes 999 parameters in its oldest builds
+_INSERT = "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)"
+_KEYS_AT_ONCE = 500
+"""So that many take no longer than a store is given, and nobody else waits for long; SQLite
+takes 999 parameters in its oldest builds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class SqliteStore:
     """Scores in a file, for one machine: any number of processes and threads may share it.
 
     Keys are hashes, so that no text is stored. A file that fails, or that another process
-    keeps locked for more than 50 ms, is left alone for 10 s.
+    keeps locked for more than 50 ms, is left alone for 10 s; so is one that is slower than 1 s.
 
     Args:
         path: Of the file; it is made if it is not there.
@@ -62,11 +67,11 @@ class SqliteStore:
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
         found: dict[bytes, CachedScore] = {}
-        with self._failing_open() as well:
-            for start in range(0, len(keys) if well else 0, _KEYS_AT_ONCE):
-                part = keys[start : start + _KEYS_AT_ONCE]
-                marks = ",".join("?" * len(part))
-                query = _SELECT + f"({marks})"
+        for part in _parts(keys):
+            with self._failing_open() as well:
+                if not well:
+                    break
+                query = _SELECT + f"({','.join('?' * len(part))})"
                 for key, score, cut in self._connection().execute(query, (time.time(), *part)):
                     found[key] = CachedScore(score, bool(cut))
         return found
@@ -74,13 +79,14 @@ class SqliteStore:
     def put(self, found: Mapping[bytes, CachedScore]) -> None:
         """See `ScoreStore`; what has expired is deleted, a part at a time."""
         now = time.time()
-        rows = [(key, one.score, one.truncated, now + self.ttl) for key, one in found.items()]
-        with self._failing_open() as well:
-            if not well:
-                return
-            with self._connection() as connection:
-                connection.execute(_DELETE, (now,))
-                connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
+        for part in _parts(list(found.items())):
+            rows = [(key, one.score, one.truncated, now + self.ttl) for key, one in part]
+            with self._failing_open() as well:
+                if not well:
+                    break
+                with self._connection() as connection:
+                    connection.execute(_DELETE, (now,))
+                    connection.executemany(_INSERT, rows)
 
     @contextmanager
     def _failing_open(self) -> Iterator[bool]:
@@ -127,12 +133,15 @@ def close_own(connections: dict[int, sqlite3.Connection]) -> None:
 class RedisStore:
     """Scores in Redis, for a fleet. Keys are hashes, so that no text is stored.
 
-    A Redis that fails or takes longer than 50 ms is left alone for 10 s.
+    A Redis that fails, or sends nothing for 50 ms, is left alone for 10 s.
 
     Args:
         url: Such as `"redis://localhost:6379/0"`.
         ttl: Seconds until a score is forgotten.
         prefix: Before every key; one of your own keeps tenants apart.
+
+    Raises:
+        ConfigError: The URL is none; the message does not hold it.
     """
 
     url: str = field(repr=False)  # may hold a password
@@ -149,36 +158,52 @@ class RedisStore:
         import redis
 
         limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        client = redis.Redis.from_url(self.url, **limits)
+        client = None
+        with suppress(ValueError):  # which quotes parts of the URL
+            client = redis.Redis.from_url(self.url, **limits)
+        if client is None:
+            raise ConfigError(
+                "url must be one of Redis, such as 'redis://localhost:6379/0'; in a password, "
+                "write / ? # @ and : as %2F %3F %23 %40 and %3A"
+            )
         object.__setattr__(self, "_client", client)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """See `ScoreStore`."""
-        values: Sequence[bytes | None] = []
-        with _failing_open(self._breaker, "Redis") as well:
-            values = self._client.mget([self._name(key) for key in keys]) if well else []
+        values: dict[bytes, bytes | None] = {}
+        for part in _parts(keys):
+            with _failing_open(self._breaker, "Redis") as well:
+                if not well:
+                    break
+                answer = self._client.mget([self._name(key) for key in part])
+                values |= zip(part, answer, strict=True)
         return {
             key: CachedScore(*_VALUE.unpack(value))
-            for key, value in zip(keys, values, strict=False)  # no values at all if it failed
+            for key, value in values.items()
             if value is not None and len(value) == _VALUE.size
         }
 
     def put(self, found: Mapping[bytes, CachedScore]) -> None:
         """See `ScoreStore`."""
-        with _failing_open(self._breaker, "Redis") as well:
-            if not well:
-                return
-            pipeline = self._client.pipeline(transaction=False)
-            for key, one in found.items():
-                value = _VALUE.pack(one.score, one.truncated)
-                pipeline.set(self._name(key), value, px=int(self.ttl * 1000))
-            pipeline.execute()
+        for part in _parts(list(found.items())):
+            with _failing_open(self._breaker, "Redis") as well:
+                if not well:
+                    break
+                pipeline = self._client.pipeline(transaction=False)
+                for key, one in part:
+                    value = _VALUE.pack(one.score, one.truncated)
+                    pipeline.set(self._name(key), value, px=int(self.ttl * 1000))
+                pipeline.execute()
 
     def _name(self, key: bytes) -> bytes:
         return self.prefix.encode() + key
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.url, self.ttl, self.prefix)
+
+
+def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (many[i : i + _KEYS_AT_ONCE] for i in range(0, len(many), _KEYS_AT_ONCE))
 
 
 @contextmanager

@@ -46,6 +46,15 @@ def test_rerank_reads_standard_input_and_prints_a_table(tiny_model: Path) -> Non
     assert len(answer.stdout.splitlines()) == 3
 
 
+def test_an_output_that_lacks_a_character_shows_its_number(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    arguments = ["rerank", "capital", "--model", str(tiny_model)]
+    assert r"\u9996\u90fd" in qwen_rerank(*arguments, stdin=LINES).stdout
+    assert "首都" in qwen_rerank(*arguments, "--json", stdin=LINES).stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
 def test_rerank_shows_a_bar_on_a_terminal_and_nothing_in_a_pipe(tiny_model: Path) -> None:
     import fcntl

@@ -6,12 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
-from qwen_rerank import CachedScorer, FallbackScorer, LocalScorer, RemoteScorer, SqliteStore
+from qwen_rerank import (
+    CachedScorer,
+    ConfigError,
+    FallbackScorer,
+    LocalScorer,
+    RemoteScorer,
+    SqliteStore,
+)
 from qwen_rerank.local.revision import revision_of
 from qwen_rerank.testing import FakeScorer
 from tests.qwen3.models import save_causal
@@ -49,9 +57,26 @@ def test_number_formats_share_nothing_and_spellings_of_one_do(tiny_model: Path) 
 
 
 def test_a_revision_of_a_hub_is_its_commit(tmp_path: Path) -> None:
-    commit = tmp_path / "models--x--y" / "snapshots" / "c0ffee"
+    commit = tmp_path / "models--x--y" / "snapshots" / ("c0ffee" * 7)[:40]
     commit.mkdir(parents=True)
-    assert revision_of(commit) == "c0ffee"
+    assert revision_of(commit) == commit.name
+
+
+@pytest.mark.parametrize("path", ["runs/snapshots/best", f"models--x--y/snapshots/{'z' * 40}"])
+def test_a_folder_of_ones_own_is_known_by_what_it_holds(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / path
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    before = revision_of(folder)
+    (folder / "config.json").write_text('{"trained": "further"}')
+    assert revision_of(folder) != before
+
+
+def test_what_is_no_file_tells_nothing(tmp_path: Path) -> None:
+    before = revision_of(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "dangling.json").symlink_to("/nowhere")
+    assert revision_of(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -87,6 +112,36 @@ def test_a_cache_above_a_fallback_knows_the_model_that_is_meant(tiny_model: Path
 
 
 def test_other_scorers_are_known_by_what_they_show() -> None:
-    remote = RemoteScorer("http://a", "m")
-    assert CachedScorer(remote).fingerprint() == repr(remote)
     assert CachedScorer(FakeScorer(), SqliteStore("x")).fingerprint() == repr(FakeScorer())
+
+
+def test_a_scorer_that_shows_nothing_needs_an_identity() -> None:
+    """Its address is another scorer's as soon as it is gone."""
+    with pytest.raises(ConfigError, match=r"Plain .* give CachedScorer an identity"):
+        CachedScorer(Plain())
+    with pytest.raises(ConfigError, match="identity"):
+        CachedScorer(FallbackScorer(Plain(), FakeScorer())).score("a", ["b"])
+    assert CachedScorer(Plain(), identity="plain").score("a", ["b"]) == [0.5]
+
+
+class Plain:
+    """Neither names itself nor shows what it is."""
+
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> list[float]:
+        return [0.5] * len(documents)
+
+
+def test_a_remote_scorer_is_known_by_what_its_scores_depend_on() -> None:
+    one = RemoteScorer(["http://a", "http://b"], "m").fingerprint()
+    patient = RemoteScorer(["http://b", "http://a"], "m", timeout=99, max_retries=9, canary=False)
+    assert CachedScorer(patient).fingerprint() == one
+    others = [
+        RemoteScorer("http://a", "m"),
+        RemoteScorer(["http://a", "http://b"], "other"),
+        RemoteScorer(["http://a", "http://b"], "m", dialect="vllm"),
+        RemoteScorer(["http://a", "http://b"], "m", template="client"),
+        RemoteScorer(["http://a", "http://b"], "m", max_length=99),
+    ]
+    assert len({one, *(other.fingerprint() for other in others)}) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from qwen_rerank import (
     BadScoresError,
     ConfigError,
     InvalidInputError,
+    LocalScorer,
     MissingDependencyError,
     ModelLoadError,
     Reranker,
@@ -337,3 +339,24 @@ async def test_a_forked_child_has_threads_of_its_own() -> None:
     await reranker.arerank("a", ["a"])
     reranker._calls._process = -1  # as it looks in a child
     assert len(await asyncio.wait_for(reranker.arerank("a", ["a"]), 10)) == 1
+
+
+@pytest.mark.parametrize("change", ["starred", "spaced"])
+def test_sums_in_any_form_that_sha256sum_reads(
+    tiny_model: Path, tmp_path: Path, change: str
+) -> None:
+    """`sha256sum --binary` puts a star before the name, and editors a line at the end."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    write_sums(folder, ["config.json"])
+    sums = (folder / "SHA256SUMS").read_text()
+    (folder / "SHA256SUMS").write_text(
+        sums.replace("  ", " *") if change == "starred" else f"{sums}\n"
+    )
+    assert LocalScorer(str(folder), "cpu").score("a", ["b"])
+
+
+def test_what_is_no_file_is_no_part_of_a_model(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "folder.json").mkdir()
+    (folder / "dangling.json").symlink_to("/nowhere")
+    assert LocalScorer(str(folder), "cpu").score("a", ["b"])

@@ -382,3 +382,10 @@ def test_a_formatter_does_not_block_the_event_loop(documents: list[Document]) ->
     compressor = rerank(document_formatter=formatter)
     asyncio.run(compressor.acompress_documents(documents, "red wine"))
     assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("wrong", ["red wine", [{"page_content": "red wine"}], [None], ["a", 1]])
+def test_what_is_no_list_of_documents_is_named(wrong: Any) -> None:
+    """A text is a list of letters too."""
+    with pytest.raises(InvalidInputError, match="documents must be a list of texts"):
+        rerank().rerank(wrong, "red")

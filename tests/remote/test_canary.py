@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from qwen_rerank import BadScoresError, RemoteScorer, Reranker
+from qwen_rerank import BadScoresError, RemoteRejectedError, RemoteScorer, Reranker
 from qwen_rerank.remote import canary
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, at, common_answer, own, running
@@ -126,3 +127,21 @@ def test_a_foreign_server_with_qwen3s_name_is_held_to_qwen3s_scores() -> None:
 def test_the_right_answer_is_not_first_by_place() -> None:
     assert canary.DOCUMENTS[PARIS].startswith("Paris")
     assert canary.DOCUMENTS[RECIPE].startswith("Stir")
+
+
+@pytest.mark.parametrize("refusal", [None, 400])
+def test_whoever_waits_for_the_canary_hears_what_it_said(refusal: int | None) -> None:
+    """Else each of many calls at once would ask in its turn, and wait for all before it."""
+
+    def answer(asked: Asked) -> Reply:
+        return (refusal, {}) if refusal else scoring([0.5] * len(asked.documents))
+
+    with running(answer, seconds=0.5) as server:
+        scorer = RemoteScorer(server.url, QWEN, dialect="vllm", timeout=20)
+        with ThreadPoolExecutor(20) as pool:
+            calls = [pool.submit(scorer.score, "q", [str(number)]) for number in range(20)]
+            errors = [call.exception() for call in calls]
+        wanted = RemoteRejectedError if refusal else BadScoresError
+        assert all(isinstance(error, wanted) for error in errors)
+        assert len(server.asked) == 1
+        assert len(set(map(id, errors))) == len(errors), "no call's frames hang on another's error"

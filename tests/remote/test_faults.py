@@ -111,3 +111,16 @@ def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.Mo
     with pytest.raises(ScorerUnavailableError, match="in time"):
         scorer_of("http://slow.invalid").score(QUERY, DOCUMENTS)
     assert time.monotonic() - start < TIMEOUT + GRACE
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:1", "ConnectionRefusedError: .* refused"),
+        ("http://no-such-host.invalid", "gaierror: "),
+    ],
+)
+def test_a_server_that_is_not_there_is_not_called_slow(url: str, said: str) -> None:
+    with pytest.raises(ScorerUnavailableError, match=said) as caught:
+        scorer_of(url, max_retries=0).score(QUERY, DOCUMENTS)
+    assert "in time" not in str(caught.value)

@@ -220,3 +220,28 @@ def test_servers_found_out_separately() -> None:
             assert scorer.score(QUERY, ["red"]) == [0.5]
         seen: list[Server] = [one, other]
         assert all(len(server.asked) >= 4 for server in seen)
+
+
+def test_a_server_that_rests_takes_no_time_from_the_other() -> None:
+    def answer(asked: Asked) -> Reply:
+        time.sleep(1.2 if "slow" in asked.documents else 0)
+        return own_answer(asked)
+
+    with running(failing(500)) as broken, running(answer) as well:
+        scorer = scorer_of(broken.url, well.url, timeout=2)
+        while len(broken.asked) < breaker.FAILURES:
+            scorer.score(QUERY, ["red"])
+        assert [scorer.score(QUERY, ["slow"]) for _ in range(2)] == [[0]] * 2
+
+
+def test_the_first_wait_is_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+
+    def no_wait(repeats: int) -> float:
+        numbers.append(repeats)
+        return 0.0
+
+    monkeypatch.setattr("qwen_rerank.remote.fleet.jittered_wait", no_wait)
+    with running(failing()) as server, pytest.raises(ScorerUnavailableError):
+        scorer_of(server.url, max_retries=3).score(QUERY, ["d"])
+    assert numbers == [0, 1, 2]

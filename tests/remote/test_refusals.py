@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from qwen_rerank import RemoteRejectedError, ScorerUnavailableError
+from qwen_rerank import RemoteRejectedError, RemoteScorer, Reranker, ScorerUnavailableError
 from qwen_rerank.remote import breaker
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, own, own_answer, running
@@ -111,3 +111,36 @@ def test_a_failure_keeps_no_document_alive() -> None:
         assert gone() is None
         [endpoint] = scorer._fleet.endpoints
         assert "answered 500" in str(endpoint.last_failure)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_server_that_refuses_a_harmless_question_is_replaced(status: int) -> None:
+    """As one that was started with another model's name does."""
+    with running(failing(status)) as refusing, own() as well:
+        scorer = RemoteScorer([refusing.url, well.url], "m", dialect="qwen-rerank")
+        for _ in range(20):
+            assert scorer.score(QUERY, ["red"]) == [0.5]
+        assert len(refusing.asked) == breaker.FAILURES
+
+
+def test_alone_it_says_so() -> None:
+    with running(failing(400)) as server:
+        with pytest.raises(RemoteRejectedError, match="refuses a harmless question") as caught:
+            RemoteScorer(server.url, "m").score(QUERY, ["red"])
+        assert caught.value.status == 400
+
+
+def test_a_refused_request_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """Some services refuse a query for what it says."""
+
+    def answer(asked: Asked) -> Reply:
+        return (400, {"error": "indecent"}) if "bad" in asked.body["query"] else own_answer(asked)
+
+    with running(answer) as server:
+        reranker = Reranker(scorer_of(server.url), on_error="original_order")
+        for _ in range(3):
+            assert reranker.rerank("bad", ["a"])[0].score is None
+            assert reranker.rerank("good", ["a"])[0].score == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert all("answered 400" in record.getMessage() for record in caplog.records)
+    assert reranker.calls_not_reranked == 3

@@ -23,6 +23,7 @@ import llama_index_qwen_rerank
 from qwen_rerank import (
     ConfigError,
     QwenRerankError,
+    RedisStore,
     RemoteScorer,
     Reranker,
     RerankerSettings,
@@ -200,3 +201,11 @@ def test_a_checkup_shows_no_key() -> None:
     with own() as server:
         [checkup] = RemoteScorer(server.url, "m", api_key=KEY).check()
         assert KEY not in repr(asdict(checkup))
+
+
+@pytest.mark.parametrize("url", ["redis://:to/ps@ecret@host:6379/0", "rediss//:topsecret@h"])
+def test_a_wrong_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match="url must be") as caught:
+        RedisStore(url)
+    assert "ecret" not in str(caught.value)
+    assert caught.value.__context__ is None, "redis quotes it"

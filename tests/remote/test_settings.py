@@ -82,7 +82,8 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"base_url": 7}, "base_url: "),
         ({"dialect": "openai"}, "dialect must be one of auto, qwen-rerank"),
         ({"timeout": 0}, "timeout: .*greater than 0"),
-        ({"timeout": float("inf")}, "timeout: .*finite"),
+        ({"timeout": float("inf")}, "timeout: .*"),
+        ({"timeout": 1e10}, "timeout: .*less than or equal to 86400"),
         ({"max_retries": -1}, "max_retries: .*got -1"),
         ({"cache_ttl": -1}, "cache_ttl: .*got -1"),
         ({"cache_ttl": True}, "cache_ttl takes no true or false, got True"),
@@ -95,6 +96,12 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_settings_are_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(**wrong)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 1e10, float("inf"), float("nan")])
+def test_a_timeout_that_nothing_can_count_is_refused(timeout: float) -> None:
+    with pytest.raises(ConfigError, match="timeout must be above 0 and at most 86400 seconds"):
+        RemoteScorer(URL, timeout=timeout)
 
 
 def test_each_scorer_has_its_own_cache_below_the_fallback() -> None:

@@ -77,3 +77,27 @@ def _waiting_threads(function: str) -> list[FrameType]:
                 break
             walker = walker.f_back
     return frames
+
+
+def test_a_single_call_does_not_wait_for_a_bulk_call() -> None:
+    """Which may take as long as all of its queries together."""
+    started, goes_on = threading.Event(), threading.Event()
+
+    def slow(query: str, document: str) -> float:
+        if query == "last" and not started.is_set():
+            started.set()
+            assert goes_on.wait(20)
+        return 0.5
+
+    fake = FakeScorer(slow)
+    scorer = cached(fake)
+    with ThreadPoolExecutor(2) as pool:
+        many = pool.submit(scorer.score_many, ["first", "last"], [["a"], ["a"]])
+        assert started.wait(20)
+        try:
+            for query in ("first", "last"):
+                assert pool.submit(scorer.score, query, ["a"]).result(10) == [0.5]
+            assert not many.done()
+        finally:
+            goes_on.set()
+        assert many.result(20) == [[0.5], [0.5]]

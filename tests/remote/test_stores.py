@@ -7,9 +7,10 @@ import pickle
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,41 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qwen_rerank.stores.find_spec", nothing)
     with pytest.raises(MissingDependencyError, match=r"qwen-rerank\[redis\]"):
         RedisStore("redis://localhost")
+
+
+MANY = {number.to_bytes(16, "big"): CachedScore(0.5) for number in range(5000)}
+
+
+def test_many_pairs_make_no_slow_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go in parts, each with the time that a call has."""
+    now = [time.monotonic()]
+
+    class Slow(sqlite3.Connection):
+        def execute(self, *arguments: Any) -> sqlite3.Cursor:
+            now[0] += 0.3
+            return super().execute(*arguments)
+
+    connect = partial(sqlite3.connect, factory=Slow)
+    monkeypatch.setattr("qwen_rerank.stores.sqlite3.connect", connect)
+    monkeypatch.setattr("qwen_rerank.stores.SLOW", 2.0)  # which opening the file takes too
+    store = SqliteStore(tmp_path / "scores.sqlite3")
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    store.put(MANY)
+    for _ in range(2):
+        assert store.get(list(MANY)) == MANY
+
+
+def test_redis_is_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has 50 ms for each, and other callers come between."""
+    client, sizes = fakeredis.FakeRedis(), []
+
+    def counted(names: Sequence[bytes]) -> Any:
+        sizes.append(len(names))
+        return fakeredis.FakeRedis.mget(client, names)
+
+    monkeypatch.setattr(client, "mget", counted)
+    monkeypatch.setattr("redis.Redis.from_url", lambda *_, **__: client)
+    store = RedisStore("redis://localhost")
+    store.put(MANY)
+    assert store.get(list(MANY)) == MANY
+    assert max(sizes) <= 1000

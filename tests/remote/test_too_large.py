@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -130,4 +131,64 @@ def test_what_was_learned_is_forgotten_with_an_outage(monkeypatch: pytest.Monkey
         sizes(server)
         answers[0] = own_answer
         assert scorer.score(QUERY, documents) == [0.5] * 40
+        assert sizes(server) == [40]
+
+
+def test_one_long_text_teaches_nothing_about_sizes() -> None:
+    """Some servers say 413 to one text that is longer than the model takes."""
+
+    def answer(asked: Asked) -> Reply:
+        return (413, "too long") if max(map(len, asked.documents)) > 500 else own_answer(asked)
+
+    small = [f"red {number:090}" for number in range(40)]
+    with running(answer) as server:
+        scorer = scorer_of(server.url)
+        with pytest.raises(RemoteRejectedError):
+            scorer.score(QUERY, [*small[:3], "red " * 500])
+        sizes(server)
+        assert scorer.score(QUERY, small) == [0.5] * 40
+        assert sizes(server) == [40]
+
+
+def test_our_own_servers_limit_is_one_of_documents() -> None:
+    def answer(asked: Asked) -> Reply:
+        count = len(asked.documents)
+        if count > 30:
+            return 413, {"detail": f"{count} documents, and 30 is the most: send them in several"}
+        return own_answer(asked)
+
+    with running(answer) as server:
+        scorer = scorer_of(server.url)
+        scorer.score(QUERY, [f"red {number}" for number in range(40)])
+        sizes(server)
+        scorer.score(QUERY, ["red " * 500] * 20)
+        assert sizes(server) == [20]
+
+
+def test_the_query_counts_too() -> None:
+    def answer(asked: Asked) -> Reply:
+        size = len(asked.body["query"]) + sum(map(len, asked.documents))
+        return (413, {}) if size > 1000 else own_answer(asked)
+
+    documents = ["red wine " * 10] * 10
+    with running(answer) as server:
+        scorer = scorer_of(server.url)
+        scorer.score("red " * 180, documents)
+        sizes(server)
+        scorer.score(QUERY, documents)
+        assert max(sizes(server)) > 3, "a short query leaves room for more"
+
+
+def test_what_was_learned_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [f"red {number}" for number in range(40)]
+    answers = [taking(most_documents=7)]
+    with running(by(answers)) as server:
+        scorer = scorer_of(server.url)
+        scorer.score(QUERY, documents)
+        answers[0] = own_answer
+        sizes(server)
+        scorer.score(QUERY, documents)
+        assert max(sizes(server)) <= 7
+        monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + 61)
+        scorer.score(QUERY, documents)
         assert sizes(server) == [40]

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
             score_threshold=settings.score_threshold,
             on_progress=bar,
         )
+    _make_printable("utf-8" if arguments.json else None)
     show = _print_json if arguments.json else _print_table
     show(results, documents)
 
@@ -51,6 +53,12 @@ def _documents(file: str | None) -> list[str]:
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{file or 'standard input'} is no UTF-8 text: {error}") from None
     return [line.rstrip("\r") for line in lines if line.strip()]
+
+
+def _make_printable(encoding: str | None) -> None:
+    """A terminal that lacks a character shows its number; JSON is UTF-8 wherever it goes."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> None:

@@ -19,8 +19,9 @@ def check_sums(folder: Path) -> None:
     """
     if not (folder / SUMS).is_file():
         return
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        wanted, _, name = line.partition("  ")
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    for line in filter(str.strip, lines):
+        wanted, name = line[:64], line[66:]  # between them a blank, and a blank or a star
         if (found := _sum(folder / name)) != wanted:
             raise ModelLoadError(
                 f"{folder / name} is damaged: its SHA-256 must be {wanted}, it is {found}"
@@ -35,6 +36,7 @@ def write_sums(folder: Path, names: list[str]) -> None:
 
 def _sum(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelLoadError(f"{path} can't be read: {error}") from error

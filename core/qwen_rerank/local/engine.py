@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from qwen_rerank.errors import ScorerError
+from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.local.attention import NAME, running
 from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import EncodedQuery
@@ -42,12 +43,17 @@ class Engine:
         self._answer = checkpoint.answer
         kind = checkpoint.answer.device.type
         self._budget = tokens_per_pass or TOKENS_PER_PASS.get(kind, 4096)
-        self._planner = Planner()
-        self._turn = threading.Condition()
-        self._busy = False
+        self._start()
+        self._anew = ForkLock(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
         answer_at_ends(backbone)
+
+    def _start(self) -> None:
+        """With nothing to do; in a forked child too, where nobody finishes what was begun."""
+        self._planner = Planner()
+        self._turn = threading.Condition()
+        self._busy = False
 
     def log_odds(
         self, queries: Sequence[EncodedQuery], on_progress: OnProgress | None = None

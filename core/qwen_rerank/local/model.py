@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from tokenizers import Tokenizer
 
+from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
 from qwen_rerank.local.checksums import check_sums
 from qwen_rerank.local.compiled import compile_layers
@@ -61,8 +62,8 @@ class LocalModel:
 
 
 _models: dict[_Key, LocalModel] = {}
-_registry = threading.Lock()
 _loading: dict[_Key, threading.Lock] = {}
+_registry = ForkLock(_loading.clear)  # a forked child lacks the threads that were loading
 
 
 def shared_model(

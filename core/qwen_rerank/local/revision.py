@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 READ_WHOLE = 64 << 20
 """Bytes; of a larger file only size and time are looked at, for reading it takes seconds."""
 
+_COMMIT = re.compile("[0-9a-f]{40}")
+
 
 def revision_of(folder: Path) -> str:
     """The commit, if a hub's cache names one; else a hash of what the folder holds."""
-    if folder.parent.name == "snapshots":
+    if _is_of_a_hub(folder):
         return folder.name
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+    paths = [*folder.glob("*.json"), *folder.glob("*.safetensors")]
+    for path in sorted(filter(Path.is_file, paths)):
         content = _content(path)
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def _is_of_a_hub(folder: Path) -> bool:
+    """Whether it lies as Hugging Face's cache lays it: others call folders `snapshots` too."""
+    snapshots, repository = folder.parent, folder.parent.parent
+    in_cache = snapshots.name == "snapshots" and repository.name.startswith("models--")
+    return in_cache and _COMMIT.fullmatch(folder.name) is not None
 
 
 def _content(path: Path) -> bytes:

@@ -20,9 +20,14 @@ from qwen_rerank.remote.deadline import Deadline
 from qwen_rerank.remote.reply import excerpt, parse
 from qwen_rerank.remote.retry import seconds_to_wait
 from qwen_rerank.remote.transport import Answer, NoAnswer, Transport
+from qwen_rerank.types import Scores
 
 Read = Callable[[Any], list[float]]
 
+_TOO_MANY = (b"batch size", b" documents, and ")
+"""How servers say that they want fewer documents; the second one is this project's."""
+_REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
+"""What a server says whatever it is asked, as it says redirects: a wrong key, a wrong route."""
 _MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}  # 501: a server without a rerank route
 
 
@@ -31,6 +36,9 @@ class TooLargeError(RemoteRejectedError):
 
     by_count = False
     """Whether it is their number that is too large."""
+
+    learn: Callable[[], None] | None = None
+    """To call when both halves went through: it was the size, then, and not one text."""
 
 
 class Client:
@@ -65,7 +73,7 @@ class Client:
         if not 200 <= answer.status < 300:
             return self._refusal(url, self._masked(answer))
         try:
-            return read(parse(answer.body))
+            return self._clean_scores(read(parse(answer.body)))
         except BadScoresError:
             return BadScoresError(f"{url}: {self._nonsense(self._masked(answer), read)}")
 
@@ -89,12 +97,12 @@ class Client:
                 status=status,
             )
         if status == 413 or (status in (400, 422) and b"batch size" in words):
-            refusal = TooLargeError(message, status=status)
-            refusal.by_count = b"batch size" in words
+            refusal = TooLargeError(message, status=status, of_request=True)
+            refusal.by_count = any(said in words for said in _TOO_MANY)
             return refusal
         if status in _MAY_HEAL or b"queue is full" in words:  # SGLang says that with 400
             return ScorerUnavailableError(message, retry_after=seconds_to_wait(answer.retry_after))
-        return RemoteRejectedError(message, status=status)
+        return RemoteRejectedError(message, status=status, of_request=status not in _REFUSES_ALL)
 
     def _masked(self, answer: Answer) -> Answer:
         """The reply without the key, which servers like to repeat, before anything is cut."""
@@ -102,6 +110,12 @@ class Client:
         for key in self._spellings():
             body = body.replace(key.encode(), b"***")
         return replace(answer, body=body, location=self._clean(answer.location or ""))
+
+    def _clean_scores(self, scores: list[float]) -> list[float]:
+        """The scores, the server's own words beside them without the key."""
+        if isinstance(scores, Scores) and scores.fallback:
+            scores.fallback = self._clean(scores.fallback)
+        return scores
 
     def _clean(self, message: str) -> str:
         for key in self._spellings():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+LONGEST = 86400.0
+"""Seconds; a day, which every clock and socket can count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

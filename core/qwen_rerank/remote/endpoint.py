@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,10 +32,6 @@ from qwen_rerank.remote.template import ClientTemplate
 logger = logging.getLogger(__name__)
 
 
-_REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
-"""What a server says whatever it is asked, as it says redirects: a wrong key, a wrong route."""
-
-
 class CanaryError(BadScoresError):
     """A server's scores are in form, but mean nothing."""
 
@@ -52,8 +50,7 @@ class Checkup:
 
 def refuses_all(failure: ScorerError) -> bool:
     """Whether a server refused in a way that does not depend on what was asked."""
-    status = failure.status if isinstance(failure, RemoteRejectedError) else None
-    return status is not None and (status < 400 or status in _REFUSES_ALL)
+    return isinstance(failure, RemoteRejectedError) and not failure.of_request
 
 
 def concerns_server(failure: ScorerError) -> bool:
@@ -76,6 +73,8 @@ class Endpoint:
     in_flight: int = 0
     last_failure: ScorerError | None = None
     """Without its frames, which would keep documents alive."""
+    _refused_at: float = 0.0
+    """When a first look last ended with a refusal, or the canary dead."""
     _known: tuple[Dialect, str] | None = None
     _preparing: ForkLock = field(default_factory=ForkLock)
     _count: LearnedLimit = field(default_factory=LearnedLimit)
@@ -93,10 +92,10 @@ class Endpoint:
         try:
             scores = self._ask(url, dialect, question, deadline)
         except TooLargeError as refusal:
-            self._learn(question, refusal)
+            refusal.learn = self._lesson(question, by_count=refusal.by_count)
             raise
         self._count.passed(len(question.documents))
-        self._bytes.passed(size_of(question.documents))
+        self._bytes.passed(size_of([question.query, *question.documents]))
         return scores
 
     def most_documents(self) -> int | None:
@@ -106,7 +105,7 @@ class Endpoint:
         return least([dialect.most_documents if dialect else None, self._count.most])
 
     def most_bytes(self) -> int | None:
-        """The server's limit for the documents of a request, as far as it is known."""
+        """The server's limit for the texts of a request, as far as it is known."""
         return self._bytes.most
 
     def check(self, deadline: Deadline) -> Checkup:
@@ -134,32 +133,44 @@ class Endpoint:
         """Whatever comes back may be another server."""
         self._known, self._count, self._bytes = None, LearnedLimit(), LearnedLimit()
 
-    def _learn(self, question: Question, refusal: TooLargeError) -> None:
-        """Keep the size in mind; a single document can't be sent in another one."""
-        if len(question.documents) == 1:
-            return
-        if refusal.by_count:
-            self._count.refused(len(question.documents))
-        else:
-            self._bytes.refused(size_of(question.documents))
+    def _lesson(self, question: Question, *, by_count: bool) -> Callable[[], None]:
+        """Keeps the size in mind when it is called; holds none of the texts."""
+        if by_count:
+            return partial(self._count.refused, len(question.documents))
+        return partial(self._bytes.refused, size_of([question.query, *question.documents]))
 
     def _dialect_and_url(self, deadline: Deadline) -> tuple[Dialect, str]:
         known = self._known
         if known is None:
+            came = time.monotonic()
             if not self._preparing.acquire(timeout=deadline.left()):
                 raise ScorerUnavailableError(f"{self.base_url}: no answer to a first look in time")
             try:
-                known = self._known or self._first_look(deadline)
+                known = self._known or self._first_look_since(came, deadline)
             finally:
                 self._preparing.release()
         return known
+
+    def _first_look_since(self, came: float, deadline: Deadline) -> tuple[Dialect, str]:
+        """A first look; or the refusal that another call got while this one waited for it."""
+        if self._refused_at > came and self.last_failure is not None:
+            raise copy(self.last_failure)
+        try:
+            return self._first_look(deadline)
+        except (CanaryError, RemoteRejectedError) as failure:
+            self._refused_at, self.last_failure = time.monotonic(), copy(failure)
+            raise
 
     def _first_look(self, deadline: Deadline) -> tuple[Dialect, str]:
         dialect = self._named_dialect()
         if dialect is not None and not self.canary:
             self._known = dialect, route(self.base_url, dialect.path, self.model)
             return self._known
-        found = self._look(deadline)
+        try:
+            found = self._look(deadline)
+        except RemoteRejectedError as refusal:  # of our own question: no caller's is at fault
+            message = f"{self.base_url} refuses a harmless question: {refusal}"
+            raise RemoteRejectedError(message, status=refusal.status) from refusal
         problem = self._verdict(found) if self.canary else None
         if problem is not None:
             raise CanaryError(f"{self.base_url} fails the canary: {problem}")

@@ -50,7 +50,7 @@ class Fleet:
         attempt = 0
         while attempt <= self._max_retries:
             endpoint = self._next(failures, attempt, deadline)
-            spare = attempt < self._max_retries and len(failures) + 1 < len(self.endpoints)
+            spare = attempt < self._max_retries and self._another_is_well(endpoint, failures)
             try:
                 return self._ask_one(endpoint, question, _share(deadline, spare=spare))
             except ScorerError as failure:
@@ -89,6 +89,11 @@ class Fleet:
                     return endpoint
         return None
 
+    def _another_is_well(self, endpoint: Endpoint, failures: Failures) -> bool:
+        """Whether it is worth keeping time for another server: not for one that rests."""
+        others = (e for e in self.endpoints if e is not endpoint and e not in failures)
+        return any(other.breaker.closed for other in others)
+
     def _ask_one(self, endpoint: Endpoint, question: Question, deadline: Deadline) -> list[float]:
         try:
             scores = endpoint.score(question, deadline)
@@ -109,7 +114,7 @@ class Fleet:
         """Sleep before a server is asked again; raises the failure if that is no use."""
         if not isinstance(failure, ScorerUnavailableError):
             raise failure
-        wait = max(jittered_wait(attempt), failure.retry_after or 0.0)
+        wait = max(jittered_wait(attempt - 1), failure.retry_after or 0.0)
         if wait >= deadline.left() or not self._budget.spend():
             raise failure
         time.sleep(wait)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.remote.address import checked_base_url
 from qwen_rerank.remote.batch_limit import batches
 from qwen_rerank.remote.client import Client, TooLargeError
-from qwen_rerank.remote.deadline import Deadline
+from qwen_rerank.remote.deadline import LONGEST, Deadline
 from qwen_rerank.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
 from qwen_rerank.remote.endpoint import Checkup, Endpoint
 from qwen_rerank.remote.fleet import Fleet
@@ -67,8 +67,10 @@ class RemoteScorer:
         self._set("base_url", tuple(dict.fromkeys(map(checked_base_url, urls))))
         if self.api_key is not None:
             self._set("api_key", checked_key(self.api_key))
-        if self.timeout <= 0 or self.max_retries < 0:
-            raise ConfigError("timeout must be above 0 seconds and max_retries at least 0")
+        if not 0 < self.timeout <= LONGEST or self.max_retries < 0:  # which NaN is not
+            raise ConfigError(
+                f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
+            )
         self._check_dialect()
         self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
         self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
@@ -92,10 +94,9 @@ class RemoteScorer:
         truncated: frozenset[int] = frozenset()
         if self.template == "client":
             question, truncated = self._wrap(question)
-        scores: list[float] = []
-        for batch in batches(question, *self._fleet.limits()):
-            scores += self._score_batch(batch, deadline)
-        return Scores(scores, truncated=truncated)
+        parts = batches(question, *self._fleet.limits())
+        scores = _joined(self._score_batch(batch, deadline) for batch in parts)
+        return Scores(scores, truncated=truncated | scores.truncated, fallback=scores.fallback)
 
     def check(self) -> list[Checkup]:
         """Look at each server now: its dialect and what is wrong with its scores, if anything.
@@ -105,15 +106,24 @@ class RemoteScorer:
         """
         return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
 
+    def fingerprint(self) -> str:
+        """What the scores depend on, and not how patiently they are asked for."""
+        asked = self.model, self.dialect, self.template, self.max_length, self.prompt
+        return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
+
     def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
         try:
             return self._fleet.ask(question, deadline)
-        except TooLargeError as refusal:
-            count, reason = len(question.documents), refusal
+        except TooLargeError as error:
+            count, refusal = len(question.documents), error
         if count == 1:
-            raise RemoteRejectedError(f"a single document is too large: {reason}", status=413)
+            message = f"a single document is too large: {refusal}"
+            raise RemoteRejectedError(message, status=413, of_request=True)
         halves = batches(question, (count + 1) // 2)
-        return [score for half in halves for score in self._score_batch(half, deadline)]
+        scores = _joined(self._score_batch(half, deadline) for half in halves)
+        if refusal.learn is not None:
+            refusal.learn()
+        return scores
 
     def _endpoint(self, url: str) -> Endpoint:
         return Endpoint(
@@ -139,3 +149,15 @@ class RemoteScorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+
+def _joined(parts: Iterable[list[float]]) -> Scores:
+    """The scores of several requests, with what each said about its own."""
+    scores: list[float] = []
+    truncated: set[int] = set()
+    fallback = None
+    for part in map(Scores.of, parts):
+        truncated |= {len(scores) + place for place in part.truncated}
+        scores += part
+        fallback = fallback or part.fallback
+    return Scores(scores, truncated=truncated, fallback=fallback)

@@ -10,7 +10,7 @@ import requests
 from pydantic import SecretStr
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Timeout
 
 from qwen_rerank.fork_lock import ForkLock
@@ -144,14 +144,19 @@ def _read(response: Response, most: int) -> Answer | NoAnswer:
 
 def _no_answer(error: BaseException) -> NoAnswer:
     """The innermost cause, in words; requests and urllib3 wrap it several times."""
-    while not isinstance(error, ConnectTimeoutError) and (inner := _inner(error)) is not None:
+    while not _came_too_late(error) and (inner := _inner(error)) is not None:
         error = inner
-    if isinstance(error, ConnectTimeoutError):
+    if _came_too_late(error):
         return NoAnswer("no connection in time")
     if isinstance(error, TimeoutError):
         return NoAnswer("no whole reply in time")
     reason = f"{type(error).__name__}: {error}"[:200]
     return NoAnswer(reason, dishonest=isinstance(error, ReplyTooLargeError))
+
+
+def _came_too_late(error: BaseException) -> bool:
+    """Whether no connection came in time; urllib3 counts a refused one to that kind too."""
+    return isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError)
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -7,6 +7,10 @@ from typing import Any
 from qwen_rerank.remote.dialects.dialect import Dialect
 from qwen_rerank.remote.question import Question
 from qwen_rerank.remote.reply import member, scores_by_index
+from qwen_rerank.types import Scores
+
+_LONGEST = 500
+"""Characters of a server's reason that are passed on."""
 
 
 def build(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -18,9 +22,14 @@ def build(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def read(reply: Any, count: int) -> list[float]:
-    """Scores from `reranked_documents[].{index, score}`."""
-    return scores_by_index(member(reply, "reranked_documents"), count, "score")
+def read(reply: Any, count: int) -> Scores:
+    """Scores from `reranked_documents[].{index, score}`, with the marks `truncated`, `fallback`."""
+    items = member(reply, "reranked_documents")
+    scores = scores_by_index(items, count, "score")
+    cut = [item["index"] for item in items if item.get("truncated") is True]
+    fallbacks = (item.get("fallback") for item in items)
+    fallback = next((f[:_LONGEST] for f in fallbacks if isinstance(f, str) and f), None)
+    return Scores(scores, truncated=cut, fallback=fallback)
 
 
 OWN = Dialect("qwen-rerank", "/rerank", build, read, instruction="instruction", own_template=True)

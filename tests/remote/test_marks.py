@@ -1,0 +1,60 @@
+"""What a server of this project says beside its scores is passed on."""
+
+from __future__ import annotations
+
+from qwen_rerank import RemoteScorer, load
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, own_answer, running
+
+REASON = "ScorerUnavailableError: http://gpu: refused"
+
+
+def marking(asked: Asked) -> Reply:
+    """Cuts long documents, takes three at most, and falls back for white ones."""
+    if len(asked.documents) > 3:
+        return 413, {"detail": f"{len(asked.documents)} documents, and 3 is the most"}
+    status, reply = own_answer(asked)
+    for item in reply["reranked_documents"]:
+        text = asked.documents[item["index"]]
+        item.update({"truncated": True} if "long" in text else {})
+        item.update({"fallback": REASON} if "white" in text else {})
+    return status, reply
+
+
+def test_marks_keep_their_places_over_batches() -> None:
+    with running(marking) as server:
+        scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
+        scores = scorer.score("red wine", ["red", "long", "sea", "tea", "red wine", "so long"])
+        assert scores == [0.5, 0, 0, 0, 1, 0]
+        assert scores.truncated == {1, 5}
+        assert scores.fallback is None
+
+
+def test_a_fallback_of_the_server_is_told_and_not_remembered() -> None:
+    with running(marking) as server:
+        reranker = load(base_url=server.url, dialect="qwen-rerank", canary=False)
+        for _ in range(2):
+            results = reranker.rerank("red wine", ["white wine", "long"])
+            assert [r.fallback for r in results] == [REASON] * 2
+            assert [r.truncated for r in results] == [False, True]
+        assert len(server.asked) == 2
+
+
+def test_marks_of_other_kinds_are_not_believed() -> None:
+    def odd(asked: Asked) -> Reply:
+        marks = {"truncated": "yes", "fallback": {"to": "nothing"}}
+        return 200, {"reranked_documents": [{"index": 0, "score": 0.5, **marks}]}
+
+    with running(odd) as server:
+        scores = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False).score("q", [""])
+        assert (scores.truncated, scores.fallback) == (frozenset(), None)
+
+
+def test_a_key_that_the_server_repeats_is_masked() -> None:
+    def telling(asked: Asked) -> Reply:
+        fallback = f"sent was {asked.headers['authorization']}"
+        return 200, {"reranked_documents": [{"index": 0, "score": 0.5, "fallback": fallback}]}
+
+    with running(telling) as server:
+        scorer = RemoteScorer(server.url, "m", "hushed", dialect="qwen-rerank", canary=False)
+        assert scorer.score("q", ["d"]).fallback == "sent was Bearer ***"
