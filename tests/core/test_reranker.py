@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from qwen_rerank import (
@@ -313,7 +314,7 @@ def test_a_model_is_loaded_once_however_it_is_spelled(tiny_model: Path) -> None:
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda scorer: scorer.score("a", ["b"])[0], scorers * 4))
     loaded = [key for key in _models if key.model == str(tiny_model.resolve())]
-    assert len([key for key in loaded if not key.compiled]) == 1
+    assert len([k for k in loaded if k.dtype == torch.float32 and not k.compiled]) == 1
     assert answers == pytest.approx([answers[0]] * 16)
 
 

@@ -7,19 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-import torch
 
 from qwen_rerank import (
     CachedScorer,
     FallbackScorer,
-    LocalScorer,
     RemoteScorer,
     ScorerError,
     SqliteStore,
@@ -165,33 +161,3 @@ def test_an_outage_that_another_thread_notes() -> None:
     scorer = FallbackScorer(FakeScorer(error=ScorerError("no")), FakeScorer())
     with scorer._outages._lock:
         assert in_a_child(lambda: scorer.score(QUERY, ["red"]) == [0.5])
-
-
-def test_a_local_model_that_another_thread_loads(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parent, started, ends = os.getpid(), threading.Event(), threading.Event()
-    target = "qwen_rerank.local.model.read_checkpoint"
-    original = resolve_name(target)
-
-    def slow(*arguments: Any) -> Any:
-        if os.getpid() == parent:
-            started.set()
-            ends.wait(30)
-        return original(*arguments)
-
-    monkeypatch.setattr(target, slow)
-    # a number format that no other test loads, so that it is not there yet
-    scorer = LocalScorer(str(tiny_model), "cpu", "float16")
-
-    def score_in_child() -> bool:
-        torch.set_num_threads(1)  # OpenMP's own threads outlive no fork
-        return len(scorer.score(QUERY, ["red"])) == 1
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(scorer.score, QUERY, ["red"])
-        assert started.wait(20)
-        try:
-            assert in_a_child(score_in_child)
-        finally:
-            ends.set()

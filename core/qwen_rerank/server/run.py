@@ -20,6 +20,8 @@ from qwen_rerank.server.settings import ServerSettings
 
 GRACE = 10
 """Seconds for connections to end; above `DRAIN_SECONDS`, so that all get their answers."""
+LINGER = 0.5
+"""Seconds of 503 for new requests before the port closes: who is just connecting hears why."""
 LARGEST_FRAME = 20 << 20
 """Bytes in a WebSocket frame from the page: an uploaded file comes another way."""
 
@@ -37,6 +39,11 @@ class DrainingServer(uvicorn.Server):
         """Listen; Streamlit gives uvicorn's loggers its own handlers while it starts."""
         await super().startup(sockets)
         log_as_json()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse for a moment, then close the port."""
+        await asyncio.sleep(LINGER)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal; the loop hears of it in its next turn."""
