@@ -22,7 +22,7 @@ def to_documents(
     return [
         Document(
             page_content=unit.text,
-            metadata={**(metadata or {}), "headings": " > ".join(unit.headings)},
+            metadata={**(metadata or {}), "headings": unit.path},
         )
         for unit in units
     ]

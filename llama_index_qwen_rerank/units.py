@@ -20,7 +20,7 @@ def to_nodes(units: Iterable[Unit], metadata: Mapping[str, Any] | None = None) -
     return [
         TextNode(
             text=unit.text,
-            metadata={**(metadata or {}), "headings": " > ".join(unit.headings)},
+            metadata={**(metadata or {}), "headings": unit.path},
         )
         for unit in units
     ]

@@ -1,11 +1,25 @@
-"""Checks what a scorer hands back, before anyone ranks or remembers it."""
+"""Looks at what a scorer hands back, before anyone ranks or remembers it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
 
-from qwen_rerank.errors import BadScoresError
+from qwen_rerank.errors import BadScoresError, ScorerError
+from qwen_rerank.types import Answer, Scores
+
+
+def typed(answer: Answer) -> Scores | ScorerError:
+    """An answer whose scores know about themselves, or the failure that it is."""
+    return answer if isinstance(answer, ScorerError) else Scores.of(answer)
+
+
+def only_scores(answers: Sequence[Answer]) -> Scores:
+    """The scores of a bulk call for one query; raises the failure that stands in their place."""
+    [answer] = map(typed, answers)
+    if isinstance(answer, ScorerError):
+        raise answer
+    return answer
 
 
 def check_scores(scores: Sequence[float], documents: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from cachetools import TTLCache
 
+from qwen_rerank.answers import only_scores, typed
 from qwen_rerank.asking import ask_many
 from qwen_rerank.errors import ScorerError
 from qwen_rerank.fingerprint import check_fingerprint, fingerprint_of
@@ -108,10 +109,7 @@ class CachedScorer:
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
     ) -> Scores:
         """P("yes") for each document, in the order they came; see `Scorer.score`."""
-        [answer] = self.score_many([query], [documents], instruction=instruction)
-        if isinstance(answer, ScorerError):
-            raise answer
-        return answer
+        return only_scores(self.score_many([query], [documents], instruction=instruction))
 
     def score_many(
         self,
@@ -183,7 +181,7 @@ class CachedScorer:
         mixed = [i for i, pairs in enumerate(many) if pairs.would_mix(fresh)]
         asked = [many[i] for i in mixed]
         answers = self._ask(asked, [pairs.documents for pairs in asked], instruction)
-        return dict(zip(mixed, map(_typed, answers), strict=True))
+        return dict(zip(mixed, map(typed, answers), strict=True))
 
     def _ask(
         self,
@@ -205,7 +203,3 @@ class CachedScorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.scorer, self.store, self.identity)
-
-
-def _typed(answer: Answer) -> Scores | ScorerError:
-    return answer if isinstance(answer, ScorerError) else Scores.of(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qwen_rerank.answers import only_scores
 from qwen_rerank.asking import ask_many
 from qwen_rerank.errors import ConfigError, ScorerError
 from qwen_rerank.fingerprint import fingerprint_of
@@ -46,10 +47,7 @@ class FallbackScorer:
             ModelLoadError: A local model is missing or broken: that is no outage.
             ScorerError: The first scorer's, when none answered.
         """
-        [answer] = self.score_many([query], [documents], instruction=instruction)
-        if isinstance(answer, ScorerError):
-            raise answer
-        return answer
+        return only_scores(self.score_many([query], [documents], instruction=instruction))
 
     def score_many(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -21,6 +22,19 @@ from qwen_rerank.types import Scores
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
+
+
+@contextmanager
+def on_a_loop(service: Service) -> Iterator[Service]:
+    """The service, started on a loop of its own, as the server gives it to the page."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(service.start(), loop).result(PATIENCE)
+    yield service
+    asyncio.run_coroutine_threadsafe(service.stop(), loop).result(PATIENCE)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(PATIENCE)
 
 
 @dataclass

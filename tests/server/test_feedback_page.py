@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from qwen_rerank.server.page.words import Words
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
-from tests.server.running import wait_until
+from tests.server.running import on_a_loop, wait_until
 
 
 @pytest.fixture
@@ -37,15 +36,9 @@ def service(
     monkeypatch: pytest.MonkeyPatch, store: FeedbackStore, settings: dict[str, Any]
 ) -> Iterator[Service]:
     made = Service(ServerSettings(scorer=FakeScorer(), feedback=str(store.path), **settings))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(made.start(), loop).result(30)
-    monkeypatch.setattr(current, "service", made)
-    yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(30)
+    with on_a_loop(made):
+        monkeypatch.setattr(current, "service", made)
+        yield made
 
 
 def ranked() -> AppTest:

@@ -25,7 +25,7 @@ from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import RerankResult
-from tests.server.running import PATIENCE, wait_until
+from tests.server.running import PATIENCE, on_a_loop, wait_until
 
 MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) $x$ :red[a]", "b"]
 
@@ -34,15 +34,9 @@ MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) 
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service on a loop of its own, as the server gives it to the page."""
     made = Service(ServerSettings(scorer=FakeScorer()))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(made.start(), loop).result(30)
-    monkeypatch.setattr(current, "service", made)
-    yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(30)
+    with on_a_loop(made):
+        monkeypatch.setattr(current, "service", made)
+        yield made
 
 
 def page() -> AppTest:

@@ -96,8 +96,7 @@ def shared_model(
 def _load(key: _Key) -> LocalModel:
     start = time.monotonic()
     folder = find_model(key.model)
-    check_sums(folder)
-    revision = revision_of(folder)
+    revision = revision_of(folder, check_sums(folder))
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     checkpoint = read_checkpoint(
         folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype

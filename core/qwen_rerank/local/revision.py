@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 READ_WHOLE = 64 << 20
 """Bytes; of a larger file only size and time are looked at, for reading it takes seconds."""
@@ -12,14 +14,19 @@ READ_WHOLE = 64 << 20
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def revision_of(folder: Path) -> str:
-    """The commit, if a hub's cache names one; else a hash of what the folder holds."""
+def revision_of(folder: Path, sums: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The commit, if a hub's cache names one; else a hash of what the folder holds.
+
+    Args:
+        folder: Of the model.
+        sums: Hashes of its files by name, as far as they are known.
+    """
     if _is_of_a_hub(folder):
         return folder.name
     digest = hashlib.blake2b(digest_size=16)
     paths = [*folder.glob("*.json"), *folder.glob("*.safetensors")]
     for path in sorted(filter(Path.is_file, paths)):
-        content = _content(path)
+        content = sums[path.name].encode() if path.name in sums else _content(path)
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

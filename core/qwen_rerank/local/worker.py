@@ -42,8 +42,11 @@ def on_worker(device: torch.device, work: Callable[[], Answer]) -> Answer:
 
 
 def _worker(device: torch.device) -> ThreadPoolExecutor:
-    made = ThreadPoolExecutor(1, f"qwen-rerank {device}", initializer=_begin, initargs=(device,))
-    return _workers.setdefault(device, made)
+    if device not in _workers:
+        name = f"qwen-rerank {device}"
+        made = ThreadPoolExecutor(1, name, initializer=_begin, initargs=(device,))
+        return _workers.setdefault(device, made)  # another thread's, if that was quicker
+    return _workers[device]
 
 
 def _begin(device: torch.device) -> None:

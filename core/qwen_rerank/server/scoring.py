@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qwen_rerank.answers import typed
 from qwen_rerank.errors import BadScoresError, ScorerError
 from qwen_rerank.server.job import Question
-from qwen_rerank.types import Answer, BulkScorer, Scorer, Scores
+from qwen_rerank.types import BulkScorer, Scorer, Scores
 
 Outcome = Scores | Exception
 
@@ -33,7 +34,7 @@ def _together(scorer: Scorer, questions: list[Question]) -> Sequence[Outcome]:
     documents = [question.documents for question in questions]
     try:
         many = scorer.score_many(queries, documents, instruction=questions[0].instruction)
-        return [_outcome(answer) for answer, _ in zip(many, questions, strict=True)]
+        return [typed(answer) for answer, _ in zip(many, questions, strict=True)]
     except ScorerError as error:
         return [error] * len(questions)
     except Exception:  # whatever one question met, the others are not to meet it
@@ -54,7 +55,3 @@ def _alone(scorer: Scorer, question: Question) -> Outcome:
     except Exception as error:  # handed to the one who asked
         return error
     return Scores.of(scores)
-
-
-def _outcome(answer: Answer) -> Outcome:
-    return answer if isinstance(answer, ScorerError) else Scores.of(answer)

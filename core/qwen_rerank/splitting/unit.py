@@ -25,6 +25,11 @@ class Unit:
     headings: tuple[str, ...]
     """The headings above it, outermost first, down to its own."""
 
+    @property
+    def path(self) -> str:
+        """The headings in one line, as metadata and texts show them."""
+        return " > ".join(self.headings)
+
     def with_path(self) -> str:
         """The text under its whole heading path, for embedding and reranking."""
-        return "\n".join(part for part in (" > ".join(self.headings), self.text) if part)
+        return "\n".join(part for part in (self.path, self.text) if part)
