@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from qwen_rerank import QWEN3, LocalScorer, ScorerError
+from qwen_rerank.local import packed_linear
 from qwen_rerank.local.checkpoint import read_checkpoint, read_tokenizer
 from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.local.engine import Engine
@@ -221,6 +222,22 @@ def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
         engine.log_odds(MANY, stop)
     assert not engine._planner._waiting
     close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
+
+
+@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"])
+def test_every_makers_processor_gives_the_same_scores(
+    tiny_model: Path, plainly: Plainly, tmp_path: Path, maker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"vendor_id : {maker}\n")
+    monkeypatch.setattr(packed_linear, "_CPUINFO", tmp_path / "cpuinfo")
+    packed_linear.packing_pays.cache_clear()
+    try:
+        engine = make_engine(tiny_model, 517)
+    finally:
+        packed_linear.packing_pays.cache_clear()
+    packed = sum(isinstance(m, packed_linear.PackedLinear) for m in engine._backbone.modules())
+    assert bool(packed) == (maker != "GenuineIntel" and torch.backends.mkldnn.is_available())
+    close(engine.log_odds(MANY), plainly(MANY))
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="compiling needs a C++ compiler: c++")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,7 @@ from transformers import AttentionInterface
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.local.attention import attend
+from qwen_rerank.local.packed_linear import Multiply, PackedLinear, multiply
 
 NAME = "qwen_rerank_packs_compiled"
 
@@ -32,9 +34,24 @@ def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
     AttentionInterface.register(NAME, opaque)
     model.set_attn_implementation(NAME)
     for layer in model.layers[:-1]:
+        _hide_products(layer)
         layer.compile(dynamic=True)
     try:
         run()
     except Exception as error:  # each backend of torch has errors of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"compiled=True does not work on this machine: {reason}") from error
+
+
+def _hide_products(layer: nn.Module) -> None:
+    """Let the compiler call packed products as they are; its own form wants constant weights."""
+    for module in layer.modules():
+        if isinstance(module, PackedLinear):
+            module.multiply = _opaque_multiply()
+
+
+@cache
+def _opaque_multiply() -> Multiply:
+    operator: Any = torch.library.custom_op(f"{NAME}::multiply", multiply, mutates_args=())
+    operator.register_fake(lambda rows, _, width: rows.new_empty(*rows.shape[:-1], width))
+    return cast(Multiply, operator)

@@ -15,6 +15,7 @@ from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import EncodedQuery
 from qwen_rerank.local.last_layer import answer_at_ends
 from qwen_rerank.local.pack import Pack, Segment
+from qwen_rerank.local.packed_linear import pack_linears
 from qwen_rerank.local.planner import Asked, Plan, Planner
 from qwen_rerank.local.worker import on_worker
 from qwen_rerank.types import OnProgress
@@ -47,6 +48,7 @@ class Engine:
         self._anew = ForkLock(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
+        pack_linears(backbone)
         answer_at_ends(backbone)
 
     def _start(self) -> None:
