@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 import torch
-from torch.nn.functional import linear
+from torch import nn
+
+from qwen_rerank.local.packed_linear import PackedLinear
 
 
 def matrices(model: Any) -> list[torch.Tensor]:
@@ -21,22 +23,23 @@ def product_operations(model: Any, tokens: int) -> float:
 
 
 @torch.inference_mode()
-def product_seconds(model: Any, tokens: int) -> float:
-    """What nothing but the model's own products takes; processor seconds on a CPU.
+def product_seconds(backbone: Any, tokens: int) -> float:
+    """What nothing but a backbone's own products takes; processor seconds on a CPU.
 
     Each weight is used once, as a pass does, so none is still in a cache from the last use.
     """
-    weights = matrices(model)
+    products = [m for m in backbone.layers.modules() if isinstance(m, nn.Linear | PackedLinear)]
+    some = backbone.embed_tokens.weight
     rows = {
-        w.shape[1]: torch.randn(tokens, w.shape[1], dtype=w.dtype, device=w.device) for w in weights
+        m.in_features: torch.randn(tokens, m.in_features, dtype=some.dtype, device=some.device)
+        for m in products
     }
-    device = weights[0].device
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    synchronize(device)
+    clock = time.process_time if some.device.type == "cpu" else time.perf_counter
+    synchronize(some.device)
     start = clock()
-    for weight in weights:
-        linear(rows[weight.shape[1]], weight)
-    synchronize(device)
+    for product in products:
+        product(rows[product.in_features])
+    synchronize(some.device)
     return clock() - start
 
 

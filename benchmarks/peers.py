@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.model import share_weights, twin
+from qwen_rerank.local.attention import running_pack
 from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.local.engine import Engine
@@ -46,10 +47,10 @@ class Peers:
         yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
         self._answer = head[yes].detach().float() - head[no].detach().float()
         self._bare = twin(self.model).model.eval()
-        backbone = twin(self.model).model.eval()
+        self.backbone = backbone = twin(self.model).model.eval()
         self.engine = Engine(Checkpoint(backbone, self._answer))
         self.passed = 0
-        backbone.register_forward_pre_hook(self._count, with_kwargs=True)
+        backbone.register_forward_pre_hook(self._count)
         self._compiled = self._compiled_engine() if compiled else None
         self._cross = self._cross_encoder(folder, device, dtype)
 
@@ -131,8 +132,8 @@ class Peers:
         share_weights(cross[0].model, self.model)
         return cross
 
-    def _count(self, module: Any, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - a hook's form
-        self.passed += kwargs["input_ids"].numel()
+    def _count(self, module: Any, args: Any) -> None:  # noqa: ARG002 - a hook's form
+        self.passed += sum(len(segment.ids) for segment in running_pack().segments)
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:

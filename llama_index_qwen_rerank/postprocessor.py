@@ -55,20 +55,19 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         query = _query(query_bundle)
-        if not nodes:
-            return []
-        with self._events(query, nodes) as ended:
-            return ended(self._ranked(query, nodes))
+        return self._reranked(query, nodes) if nodes else []
 
     @dispatcher.span
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         query = _query(query_bundle)
-        if not nodes:
-            return []
+        return await self._reranker.run(self._reranked, query, nodes) if nodes else []
+
+    def _reranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+        """With its events, in the thread of the call: hundreds of them would hold up a loop."""
         with self._events(query, nodes) as ended:
-            return ended(await self._reranker.run(self._ranked, query, nodes))
+            return ended(self._ranked(query, nodes))
 
     def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
         texts = [node.node.get_content(self.metadata_mode) for node in nodes]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_other_shapes(tmp_path: Path, qwen3_tokenizer: Tokenizer, shape: dict[st
     close(make_engine(folder, 256).log_odds(MANY), Plainly(folder)(MANY))
 
 
-def test_a_head_is_passed_once_and_shared_words_never_again(tiny_model: Path) -> None:
+def test_a_head_is_passed_once_and_shared_words_never_again(tiny_model: Path, maker: str) -> None:
     engine = make_engine(tiny_model, 100)
     lengths = passed_tokens(engine)
     first, second = query(0, 90, 90, 90), query(1, 30)
@@ -154,7 +155,7 @@ def test_a_head_is_passed_once_and_shared_words_never_again(tiny_model: Path) ->
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_pass_is_larger_than_the_budget(tiny_model: Path, seed: int) -> None:
+def test_no_pass_is_larger_than_the_budget(tiny_model: Path, seed: int, maker: str) -> None:
     engine = make_engine(tiny_model, 400)
     lengths = passed_tokens(engine)
     dice = random.Random(seed)
@@ -224,20 +225,39 @@ def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
     close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
 
 
-@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"])
-def test_every_makers_processor_gives_the_same_scores(
-    tiny_model: Path, plainly: Plainly, tmp_path: Path, maker: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpuinfo").write_text(f"vendor_id : {maker}\n")
+@pytest.fixture
+def maker(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Of the processor, as far as the engine knows."""
+    name: str = getattr(request, "param", "GenuineIntel")
+    (tmp_path / "cpuinfo").write_text(f"vendor_id : {name}\n")
     monkeypatch.setattr(packed_linear, "_CPUINFO", tmp_path / "cpuinfo")
     packed_linear.packing_pays.cache_clear()
-    try:
-        engine = make_engine(tiny_model, 517)
-    finally:
-        packed_linear.packing_pays.cache_clear()
+    yield name
+    packed_linear.packing_pays.cache_clear()
+
+
+@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"], indirect=True)
+def test_every_makers_processor_gives_the_same_scores(
+    tiny_model: Path, plainly: Plainly, maker: str
+) -> None:
+    engine = make_engine(tiny_model, 517)
     packed = sum(isinstance(m, packed_linear.PackedLinear) for m in engine._backbone.modules())
     assert bool(packed) == (maker != "GenuineIntel" and torch.backends.mkldnn.is_available())
     close(engine.log_odds(MANY), plainly(MANY))
+
+
+@pytest.mark.parametrize("maker", ["AuthenticAMD"], indirect=True)
+def test_packed_products_meet_few_numbers_of_rows(tiny_model: Path, maker: str) -> None:
+    if not packed_linear.packing_pays():
+        pytest.skip("this torch comes without oneDNN")
+    engine = make_engine(tiny_model, 1024)
+    lengths = passed_tokens(engine)
+    for length in range(1, 900, 7):
+        engine.log_odds([query(0, length)])
+    assert len(set(lengths)) <= 32
+    assert max(lengths) <= 1024
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="compiling needs a C++ compiler: c++")
@@ -278,7 +298,7 @@ class Scarce:
         return self.forward(input_ids=input_ids, **kwargs)
 
 
-def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly) -> None:
+def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly, maker: str) -> None:
     engine = make_engine(tiny_model, 100_000)
     Scarce(engine, 310)
     close(engine.log_odds(MANY), plainly(MANY))
@@ -286,7 +306,7 @@ def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly) -> No
 
 
 def test_a_document_without_memory_fails_its_own_call_only(
-    tiny_model: Path, plainly: Plainly
+    tiny_model: Path, plainly: Plainly, maker: str
 ) -> None:
     engine = make_engine(tiny_model, 100_000)
     Scarce(engine, 299)

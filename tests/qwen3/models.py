@@ -36,7 +36,8 @@ def convert_to_classifier(source: Path, folder: Path, tokenizer: Tokenizer, labe
     """
     causal = Qwen3ForCausalLM.from_pretrained(source, dtype=torch.float32)
     shape = {**causal.config.to_dict(), "num_labels": labels, "pad_token_id": 151643}
-    shape.pop("architectures", None)
+    for name in ("architectures", "id2label", "label2id"):  # old versions write two labels down
+        shape.pop(name, None)
     model = Qwen3ForSequenceClassification(Qwen3Config(**shape))
     model.model.load_state_dict(causal.model.state_dict())
     rows = causal.get_output_embeddings().weight

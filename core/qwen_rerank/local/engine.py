@@ -15,14 +15,14 @@ from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import EncodedQuery
 from qwen_rerank.local.last_layer import answer_at_ends
 from qwen_rerank.local.pack import Pack, Segment
-from qwen_rerank.local.packed_linear import pack_linears
+from qwen_rerank.local.packed_linear import pack_linears, padded
 from qwen_rerank.local.planner import Asked, Plan, Planner
 from qwen_rerank.local.worker import on_worker
 from qwen_rerank.types import OnProgress
 
-TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384, "mps": 4096}
+TOKENS_PER_PASS = {"cpu": 768, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
-well, more of them fault pages."""
+well, more of them need more memory for the same speed."""
 
 LEAST_BUDGET = 512
 """Below this, running out of memory says something about one document, not about packs."""
@@ -147,7 +147,8 @@ class Engine:
 
     @torch.inference_mode()
     def _forward(self, segments: Sequence[Segment]) -> list[float]:
-        pack = Pack(segments, self._answer.device)
+        device, tokens = self._answer.device, sum(len(s.ids) for s in segments)
+        pack = Pack(segments, device, padded(tokens) if device.type == "cpu" else tokens)
         with running(pack):
             hidden = self._backbone(
                 input_ids=pack.ids, position_ids=pack.positions, use_cache=False

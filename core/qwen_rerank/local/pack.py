@@ -65,22 +65,25 @@ class Pack:
     Args:
         segments: In the order of the row.
         device: Where the model is.
+        rows: The length of the row, if larger than the segments: nobody looks at the rest.
     """
 
-    def __init__(self, segments: Sequence[Segment], device: torch.device) -> None:
+    def __init__(self, segments: Sequence[Segment], device: torch.device, rows: int = 0) -> None:
         self.segments = segments
         self.device = device
+        self._rest = [0] * max(0, rows - sum(len(s.ids) for s in segments))
 
     @cached_property
     def ids(self) -> Tensor:
         """Shape (1, tokens)."""
-        return self._tensor(chain.from_iterable(s.ids for s in self.segments)).unsqueeze(0)
+        ids = chain.from_iterable(s.ids for s in self.segments)
+        return self._tensor(chain(ids, self._rest)).unsqueeze(0)
 
     @cached_property
     def positions(self) -> Tensor:
         """Shape (1, tokens): the place of each token in its own prompt."""
         counted = (range(s.start, s.start + len(s.ids)) for s in self.segments)
-        return self._tensor(chain.from_iterable(counted)).unsqueeze(0)
+        return self._tensor(chain(chain.from_iterable(counted), self._rest)).unsqueeze(0)
 
     @cached_property
     def spans(self) -> list[Span]:
