@@ -44,7 +44,7 @@ class Row:
     """Our products per second by the machine's own speed, median over rounds; on a CPU per
     processor second. The machine's own is the faster of torch's and the packed products."""
     products_per_second: dict[str, float]
-    """The machine's speed: floating-point operations, per processor second on a CPU."""
+    """The machine's speed, median over rounds: operations, per processor second on a CPU."""
     peak_megabytes: dict[str, float]
     largest_difference: float
     """Of a score, from the official code's."""
@@ -58,6 +58,7 @@ def compare(peers: Peers, kind: str, count: int, rounds: int, slow: set[str]) ->
         function(texts.query(0), texts.documents("short", 2))
     times: dict[str, list[Seconds]] = {name: [] for name in functions}
     efficiencies, peaks, apart = [], dict[str, float](), 0.0
+    speeds: list[dict[str, float]] = []
     for number in range(1, rounds + 1):
         floors = [_floor(peers)]
         scores = {}
@@ -69,8 +70,8 @@ def compare(peers: Peers, kind: str, count: int, rounds: int, slow: set[str]) ->
                 work = _work(peers, number, documents)
         floors.append(_floor(peers))
         spent = times["ours"][-1].work or times["ours"][-1].wall
-        speeds = {name: max(floor[name] for floor in floors) for name in floors[0]}
-        efficiencies.append(work / spent / max(speeds.values()))
+        speeds.append({name: max(floor[name] for floor in floors) for name in floors[0]})
+        efficiencies.append(work / spent / max(speeds[-1].values()))
         apart = max(apart, _check(kind, peers.model.dtype, scores))
     walls = {name: [s.wall for s in seconds] for name, seconds in times.items()}
     works = {name: [s.work for s in seconds] for name, seconds in times.items()}
@@ -81,7 +82,7 @@ def compare(peers: Peers, kind: str, count: int, rounds: int, slow: set[str]) ->
         {name: _ratio(seconds, walls["ours"]) for name, seconds in walls.items()},
         {name: _ratio(seconds, works["ours"]) for name, seconds in works.items()},
         median(efficiencies),
-        speeds,
+        {name: median(speed[name] for speed in speeds) for name in speeds[0]},
         peaks,
         apart,
     )

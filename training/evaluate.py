@@ -53,11 +53,11 @@ def main() -> None:
 
 
 def shipped(folder: Path) -> Scores:
-    """The logits of one query's documents, by the engine that users run."""
+    """The logits of one query's whole documents, by the engine that users run."""
     local = LocalScorer(str(folder), device="cpu", dtype="float32")
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        yes = np.asarray(local.score(query, documents))
+        yes = np.clip(local.score(query, documents), 1e-15, 1 - 1e-15)  # so that logits are numbers
         return np.asarray(np.log(yes) - np.log1p(-yes))
 
     return score

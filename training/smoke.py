@@ -15,7 +15,7 @@ import torch
 from training import calibrate, export, train
 from training.batching import Batcher
 from training.checkpoint import load_reranker
-from training.evaluate import measure, scorer, table_row
+from training.evaluate import measure, scorer, shipped, table_row
 from training.heldout import held_out_sets
 from training.miniature import miniature
 from training.prepare import prepare
@@ -41,10 +41,8 @@ def smoke(work: Path, minutes: float) -> None:
         train.main(["--work", str(work), "--minutes", str(minutes * share), "--device", "cpu"])
     calibrate.main(["--work", str(work), "--count", "20"])
     export.main(["--work", str(work), "--name", "calibrated", "--out", str(work / "shipped")])
-    network, tokenizer = load_reranker(work / "shipped")
-    with torch.inference_mode():
-        for test in held_out_sets(work / "examples.jsonl.gz", limit=None):
-            print(table_row(test, measure(test, scorer(network, Batcher(tokenizer)))))
+    for test in held_out_sets(work / "examples.jsonl.gz", limit=None):
+        print(table_row(test, measure(test, shipped(work / "shipped"))))
 
 
 def check_wiring(folder: Path) -> None:

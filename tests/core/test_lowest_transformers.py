@@ -21,12 +21,13 @@ def lowest(tmp_path: Path) -> Path:
     """A folder with it, to stand before the newest one on Python's path."""
     [version] = re.findall(r'"transformers>=([\d.]+)', (ROOT / "pyproject.toml").read_text())
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
-    packages = [f"transformers=={version}.0", *BESIDE]
+    packages = [f"transformers=={version}.*", *BESIDE]
     done = subprocess.run(
         [*command, str(tmp_path), *packages], capture_output=True, text=True, check=False
     )
     if done.returncode:
         pytest.skip(f"pip can't install {packages[0]} here: {done.stderr.strip()[-200:]}")
+    assert list(tmp_path.glob(f"transformers-{version}.*")), "another version came"
     return tmp_path
 
 

@@ -33,10 +33,10 @@ def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
     opaque = cast(Any, torch.compiler).disable(attend)
     AttentionInterface.register(NAME, opaque)
     model.set_attn_implementation(NAME)
-    for layer in model.layers[:-1]:
-        _hide_products(layer)
-        layer.compile(dynamic=True)
     try:
+        for layer in model.layers[:-1]:
+            _hide_products(layer)
+            layer.compile(dynamic=True)
         run()
     except Exception as error:  # each backend of torch has errors of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -52,6 +52,11 @@ def _hide_products(layer: nn.Module) -> None:
 
 @cache
 def _opaque_multiply() -> Multiply:
-    operator: Any = torch.library.custom_op(f"{NAME}::multiply", multiply, mutates_args=())
+    operator: Any = torch.library.custom_op(
+        f"{NAME}::multiply",
+        multiply,
+        mutates_args=(),
+        schema="(Tensor rows, Tensor weight, SymInt width) -> Tensor",
+    )
     operator.register_fake(lambda rows, _, width: rows.new_empty(*rows.shape[:-1], width))
     return cast(Multiply, operator)

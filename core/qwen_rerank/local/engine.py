@@ -35,8 +35,8 @@ class Engine:
 
     Args:
         checkpoint: The model, which from now on only engines may run.
-        tokens_per_pass: The most tokens in a pass of several documents; `None` takes what
-            measured best on this kind of device.
+        tokens_per_pass: The most tokens in a pass of several documents, before packed products
+            round them up; `None` takes what measured best on this kind of device.
     """
 
     def __init__(self, checkpoint: Checkpoint, tokens_per_pass: int | None = None) -> None:
@@ -48,8 +48,8 @@ class Engine:
         self._anew = ForkLock(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
-        pack_linears(backbone)
         answer_at_ends(backbone)
+        self._packed = pack_linears(backbone)
 
     def _start(self) -> None:
         """With nothing to do; in a forked child too, where nobody finishes what was begun."""
@@ -147,8 +147,8 @@ class Engine:
 
     @torch.inference_mode()
     def _forward(self, segments: Sequence[Segment]) -> list[float]:
-        device, tokens = self._answer.device, sum(len(s.ids) for s in segments)
-        pack = Pack(segments, device, padded(tokens) if device.type == "cpu" else tokens)
+        tokens = sum(len(s.ids) for s in segments)
+        pack = Pack(segments, self._answer.device, padded(tokens) if self._packed else tokens)
         with running(pack):
             hidden = self._backbone(
                 input_ids=pack.ids, position_ids=pack.positions, use_cache=False

@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from qwen_rerank.local.last_layer import OnlyEnds
+
 Multiply = Callable[[Tensor, Tensor, int], Tensor]
 
 STEPS = 8
@@ -25,7 +27,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class PackedLinear(nn.Module):
-    """`nn.Linear` without a bias, over a copy of its weight.
+    """`nn.Linear` without a bias, over a copy of its weight; it can't be copied or pickled.
 
     Source: the operators that torch's own compiler puts in the place of linear layers.
     """
@@ -33,7 +35,7 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.weight = _onednn("_reorder_linear_weight")(linear.weight.detach(), None)
+        self.weight = _pack(linear.weight.detach())
         self.multiply: Multiply = multiply
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -41,28 +43,30 @@ class PackedLinear(nn.Module):
         return self.multiply(rows, self.weight, self.out_features)
 
 
-def multiply(rows: torch.Tensor, weight: torch.Tensor, width: int) -> torch.Tensor:  # noqa: ARG001
+def multiply(rows: Tensor, weight: Tensor, width: int) -> Tensor:  # noqa: ARG001
     """Rows by a packed weight; its width is said for torch's compiler, which can't see it."""
     return cast(Tensor, _onednn("_linear_pointwise")(rows, weight, None, "none", [], ""))
 
 
-def _onednn(name: str) -> Any:
-    """The operator, by the name that torch's compiler knows it by."""
-    return getattr(torch.ops.mkldnn, name)
-
-
-def pack_linears(module: nn.Module) -> None:
+def pack_linears(module: nn.Module) -> bool:
     """Put `PackedLinear`s in the place of the linear layers within, where that pays.
 
     Each weight is let go before the next is packed, so that memory holds one of them twice.
+    What works on answers only stays: its few rows are of any number, see `padded`.
+
+    Returns:
+        Whether there was any.
     """
-    if not packing_pays():
-        return
-    for name, child in list(module.named_children()):
+    packed = False
+    for name in [name for name, _ in module.named_children()]:
+        child = getattr(module, name)
         if _packable(child):
-            setattr(module, name, PackedLinear(cast(nn.Linear, child)))
-        else:
-            pack_linears(child)
+            setattr(module, name, PackedLinear(child))
+            packed = True
+        elif not isinstance(child, OnlyEnds):
+            packed |= pack_linears(child)
+        del child
+    return packed
 
 
 def padded(rows: int) -> int:
@@ -71,29 +75,46 @@ def padded(rows: int) -> int:
     For each number that it has met and each shape of weight, torch keeps 0.7 MB (measured):
     hundreds of MB in all, if any number of tokens may come.
     """
-    step = max(16, 2 ** (rows.bit_length() - 1) // STEPS)
-    return -(-rows // step) * step if packing_pays() else rows
+    step = max(16, (1 << (rows.bit_length() - 1)) // STEPS)
+    return -(-rows // step) * step
 
 
 def _packable(module: nn.Module) -> bool:
     if not isinstance(module, nn.Linear) or module.bias is not None:
         return False
-    return module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
+    weight = module.weight
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and packing_pays()
 
 
 @cache
 def packing_pays() -> bool:
-    """Whether the processor is one on which MKL is slow, and torch has the operators."""
-    if _made_by_intel():
+    """Whether torch multiplies by MKL on another maker's processor, and oneDNN's operators work."""
+    mkl: Any = torch.backends.mkl
+    if not mkl.is_available() or _made_by_intel():
         return False
+    rows = torch.ones(32, 64, dtype=torch.float32, device="cpu")
     try:
         with torch.inference_mode():
-            PackedLinear(nn.Linear(16, 32, bias=False))(torch.ones(3, 16))
+            found = multiply(rows, _pack(rows), 32)
     except (AttributeError, RuntimeError):  # a torch without oneDNN, or with other names for it
         return False
-    return True
+    return bool((found == 64).all())
 
 
 def _made_by_intel() -> bool:
-    text = _CPUINFO.read_text() if _CPUINFO.is_file() else platform.processor()
+    if platform.system() == "Darwin":  # all of them with MKL
+        return True
+    try:
+        text = _CPUINFO.read_text()
+    except OSError:
+        text = platform.processor()
     return "GenuineIntel" in text
+
+
+def _pack(weight: Tensor) -> Tensor:
+    return cast(Tensor, _onednn("_reorder_linear_weight")(weight, None))
+
+
+def _onednn(name: str) -> Any:
+    """The operator, by the name that torch's compiler knows it by."""
+    return getattr(torch.ops.mkldnn, name)
