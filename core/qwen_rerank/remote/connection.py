@@ -194,7 +194,14 @@ def _connect_to(address: Address, seconds: float) -> socket.socket:
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """The host's addresses; looked up on a thread, for nothing can interrupt a look-up."""
+    """The host's addresses; a name's are looked up on a thread, for nothing can interrupt that."""
+    try:
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):  # a name
+        return _looked_up(host, port, seconds)
+
+
+def _looked_up(host: str, port: int, seconds: float) -> list[Address]:
     found: list[list[Address]] = []
     failed: list[OSError] = []
 
