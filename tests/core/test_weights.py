@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 
 from qwen_rerank import LocalScorer
+from qwen_rerank.cli.main import main
 
 FOLDER = os.environ.get("QWEN_RERANK_TEST_MODEL", "")
 
@@ -50,3 +53,14 @@ def test_the_published_probabilities() -> None:
     assert other < 1e-4
     [explained] = scorer.score("Explain gravity", [gravity])
     assert explained > 0.99
+
+
+def test_the_five_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the true weights' column of the table in docs/evaluation.md."""
+    cases = Path(__file__).parents[2] / "examples" / "data" / "five_cases.jsonl"
+    command = ["eval", str(cases), "--model", FOLDER, "--candidates", "10", "--json"]
+    assert main(command) == 0
+    hits = json.loads(capsys.readouterr().out)["measures"]["hits@3"]
+    with capsys.disabled():
+        print(f"\nhits@3: {hits['before']} -> {hits['after']}")  # noqa: T201 - asked for
+    assert hits["after"]["mean"] > hits["before"]["mean"]
