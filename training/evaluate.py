@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from qwen_rerank import LocalScorer
 from training.batching import Batcher
@@ -142,5 +141,4 @@ def _sets(options: argparse.Namespace) -> list[TestSet]:
 
 
 if __name__ == "__main__":
-    with torch.inference_mode():
-        main()
+    main()

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from examples.support.cases import FILE
 from qwen_rerank.cli.main import main
 from tests.evaluation.data import write_folder
-
-CASES = Path(__file__).parents[2] / "examples" / "data" / "five_cases.jsonl"
 
 
 def test_it_writes_runs_report_and_picture(
@@ -39,7 +38,7 @@ def test_it_writes_runs_report_and_picture(
 
 
 def test_the_five_cases_print_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["eval", str(CASES), "--model", str(tiny_model), "--device", "cpu", "--per-query"]
+    command = ["eval", str(FILE), "--model", str(tiny_model), "--device", "cpu", "--per-query"]
     assert main([*command, "--max-length", "256"]) == 0
     text = capsys.readouterr().out
     assert "5 queries, 50 documents" in text

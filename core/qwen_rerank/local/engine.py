@@ -148,7 +148,8 @@ class Engine:
     @torch.inference_mode()
     def _forward(self, segments: Sequence[Segment]) -> list[float]:
         tokens = sum(len(s.ids) for s in segments)
-        pack = Pack(segments, self._answer.device, padded(tokens) if self._packed else tokens)
+        rest = padded(tokens) - tokens if self._packed else 0
+        pack = Pack(segments, self._answer.device, rest)
         with running(pack):
             hidden = self._backbone(
                 input_ids=pack.ids, position_ids=pack.positions, use_cache=False

@@ -65,13 +65,13 @@ class Pack:
     Args:
         segments: In the order of the row.
         device: Where the model is.
-        rows: The length of the row, if larger than the segments: nobody looks at the rest.
+        rest: Rows behind the segments that nobody looks at.
     """
 
-    def __init__(self, segments: Sequence[Segment], device: torch.device, rows: int = 0) -> None:
+    def __init__(self, segments: Sequence[Segment], device: torch.device, rest: int = 0) -> None:
         self.segments = segments
         self.device = device
-        self._rest = [0] * max(0, rows - sum(len(s.ids) for s in segments))
+        self._rest = [0] * rest
 
     @cached_property
     def ids(self) -> Tensor:
