@@ -60,9 +60,10 @@ def _fault(
 
 @contextmanager
 def _refused() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    """Bound but not listening: it refuses, and no other server is given its port."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{mute.getsockname()[1]}"
 
 
 @contextmanager
