@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may need a hub; read by the imports below, once
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
 import pytest
+from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer
 
 from tests.qwen3.models import save_causal
 from tests.qwen3.tokenizer import build_tokenizer
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may need a hub
-os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# a slow machine is no failure, and the same examples each time make a red run the change's doing
+settings.register_profile(
+    "patient", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

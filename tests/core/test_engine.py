@@ -225,33 +225,41 @@ def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
     close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
 
 
+MAKERS = {"Intel": "GenuineIntel", "AMD": "AuthenticAMD"}
+
+
 @pytest.fixture
-def maker(
+def processor(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """Of the processor, as far as the engine knows."""
-    name: str = getattr(request, "param", "GenuineIntel")
-    (tmp_path / "cpuinfo").write_text(f"vendor_id : {name}\n")
+    """As far as the engine knows: its maker, and what torch found it to be capable of."""
+    name: str = request.param
+    maker, capability = name.split(" with ")
+    (tmp_path / "cpuinfo").write_text(f"vendor_id : {MAKERS[maker]}\n")
     monkeypatch.setattr(packed_linear, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     packed_linear.packing_pays.cache_clear()
     yield name
     packed_linear.packing_pays.cache_clear()
 
 
-@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"], indirect=True)
-def test_every_makers_processor_gives_the_same_scores(
-    tiny_model: Path, plainly: Plainly, maker: str
+@pytest.mark.parametrize(
+    "processor", ["Intel with AVX512", "AMD with AVX2", "AMD with AVX512"], indirect=True
+)
+def test_every_processor_gives_the_same_scores(
+    tiny_model: Path, plainly: Plainly, processor: str
 ) -> None:
     engine = make_engine(tiny_model, 517)
     packed = sum(isinstance(m, packed_linear.PackedLinear) for m in engine._backbone.modules())
-    assert bool(packed) == (maker != "GenuineIntel" and torch.backends.mkldnn.is_available())
+    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    assert bool(packed) == (both and processor == "AMD with AVX512")
     close(engine.log_odds(MANY), plainly(MANY))
 
 
-@pytest.mark.parametrize("maker", ["AuthenticAMD"], indirect=True)
-def test_packed_products_meet_few_numbers_of_rows(tiny_model: Path, maker: str) -> None:
+@pytest.mark.parametrize("processor", ["AMD with AVX512"], indirect=True)
+def test_packed_products_meet_few_numbers_of_rows(tiny_model: Path, processor: str) -> None:
     if not packed_linear.packing_pays():
-        pytest.skip("this torch comes without oneDNN")
+        pytest.skip("this torch comes without MKL or oneDNN")
     engine = make_engine(tiny_model, 768)
     rows: set[int] = set()
     for module in engine._backbone.modules():

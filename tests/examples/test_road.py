@@ -37,7 +37,7 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.slow
-def test_every_example_runs_as_printed(tmp_path: Path, free_port: int) -> None:
+def test_every_example_runs_as_printed(tmp_path: Path) -> None:
     """In order, in one folder, as a reader would; only the port is another one."""
     shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     environment = _environment(tmp_path)
@@ -47,22 +47,13 @@ def test_every_example_runs_as_printed(tmp_path: Path, free_port: int) -> None:
     assert "A refund takes five working days." in before.splitlines()[1]
     assert before.splitlines()[-1] == "1.0 1.0 1.0"
     assert (tmp_path / "measured" / "after.trec").exists()
-    with _serving(f"{blocks[at][1].strip()} --port {free_port}", tmp_path, environment):
-        asking = blocks[at + 1][1].replace("8080", str(free_port))
+    with _serving(f"{blocks[at][1].strip()} --port 0", tmp_path, environment) as port:
+        asking = blocks[at + 1][1].replace("8080", port)
         metrics = _run("python", asking, tmp_path, environment)
     assert 'rerank_feedback_hit_rate{order="reranked"} 1.0' in metrics
     _run_all(blocks[at + 2 :], tmp_path, environment)
     judged = (tmp_path / "judged.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["relevant"] for line in judged] == [[2]]
-
-
-@pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -106,7 +97,8 @@ def _run(kind: str, code: str, folder: Path, environment: dict[str, str]) -> str
 
 
 @contextmanager
-def _serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
+def _serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Gives the port that the server says it got."""
     with subprocess.Popen(
         ["sh", "-c", f"exec {command}"],
         cwd=folder,
@@ -117,7 +109,9 @@ def _serving(command: str, folder: Path, environment: dict[str, str]) -> Iterato
     ) as server:
         try:
             assert server.stdout
-            assert any("REST API" in line for line in server.stdout), "it ended before"
-            yield
+            ports = (re.search(r"REST API: POST \S+:(\d+)/", line) for line in server.stdout)
+            port = next(filter(None, ports), None)
+            assert port, "it ended before"
+            yield port[1]
         finally:
             server.kill()

@@ -12,7 +12,7 @@ import pytest
 from qwen_rerank import RerankResult, SqliteStore
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.pairs import CachedScore
-from tests.remote.test_forks import in_a_child
+from tests.remote.test_forks import held, in_a_child, start_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 RESULTS = [RerankResult(0, 0.9), RerankResult(1, 0.1)]
@@ -34,17 +34,19 @@ def store(tmp_path: Path) -> FeedbackStore:
 def test_what_a_worker_writes_outlives_the_parents_close(store: FeedbackStore) -> None:
     judge(store)
     parent, child = os.pipe(), os.pipe()
-    worker = os.fork()
-    if worker == 0:
+
+    def work() -> bool:
         judge(store)
         os.write(child[1], b"1")
         os.read(parent[0], 1)  # the parent has closed its file
-        judge(store)
-        os._exit(store.lost)
+        return judge(store)
+
+    worker = start_child(work)
+    os.close(child[1])  # so that the end of a worker that fails is heard of
     os.read(child[0], 1)
     store.close()
     os.write(parent[1], b"1")
-    assert os.waitpid(worker, 0)[1] == 0
+    assert held(worker)
     assert FeedbackStore(store.path).totals().judged == 3
 
 

@@ -22,13 +22,15 @@ from qwen_rerank import InvalidInputError, RerankResult
 from qwen_rerank.cli.main import main
 from qwen_rerank.errors import FeedbackError, UnknownRerankError
 from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.feedback.database import InUseError
 from qwen_rerank.remote import breaker
 
 DOCUMENTS = [f"hidden text {place}" for place in range(6)]
 WRITER = """
 import sys
 from qwen_rerank import RerankResult
-from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.feedback import FeedbackStore, writer
+writer.QUICK = 20.0  # a ranking that came too late would rightly be dropped
 store, name, count = FeedbackStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 results = [RerankResult(place, 0.5) for place in (4, 0, 1, 2, 3)]
 for number in range(count):
@@ -196,7 +198,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
             for _ in range(50):
                 process.stdout.readline()
             while not (last := process.stdout.readline()).startswith(kill_after):
-                pass
+                assert last, "it ended by itself"
             process.send_signal(signal.SIGKILL)
             said = [last, *process.stdout]
         whole = [line for line in said if line.endswith("\n")]  # the last one may be cut
@@ -220,8 +222,9 @@ def test_processes_write_at_once_from_the_first_moment(tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_breaks_no_ranking(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("qwen_rerank.feedback.writer.QUICK", 20.0)  # so that it fails at once
     broken = tmp_path / "broken.db"
     broken.write_text("this is no database, and long enough to tell" * 100)
     store = FeedbackStore(broken)
@@ -257,21 +260,45 @@ def test_a_file_that_others_lock_makes_no_ranking_wait_for_long(
     store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the first one, none asks the file until it is tried again."""
-    monkeypatch.setattr(breaker, "REST_SECONDS", 3.0)
     one = store.record_ranking("q", DOCUMENTS, ranking(0))
     with closing(_free_connection(store.path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        Timer(1, lambda: other.execute("ROLLBACK")).start()
+        Timer(2, lambda: other.execute("ROLLBACK")).start()
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: store.record_ranking("q", DOCUMENTS, ranking(0)), range(4)))
-        assert store.lost == 4, "who waits for a second would have kept them"
+        assert store.lost == 4, "who waits for two seconds would have kept them"
         store.record_feedback(one, relevant=[0])  # is patient
     assert store.totals().hits == 1
     store.record_ranking("q", DOCUMENTS, ranking(0))
     assert store.lost == 5, "left alone"
-    time.sleep(3.0)
+    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + breaker.REST_SECONDS)
     store.record_ranking("q", DOCUMENTS, ranking(0))
     assert store.lost == 5
+
+
+def test_who_waited_for_another_thread_does_not_undo_what_that_one_found(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_use(*_: Any) -> None:
+        store._writer._breaker.failed(at_once=True)  # by the other thread, meanwhile
+        raise InUseError("in use for long")
+
+    with monkeypatch.context() as waiting:
+        waiting.setattr(store._writer, "_insert", in_use)
+        store.record_ranking("q", DOCUMENTS, ranking(0))
+    store.record_ranking("q", DOCUMENTS, ranking(0))
+    assert store.lost == 2, "the file is left alone"
+
+
+def test_a_file_that_another_thread_uses_is_tried_again_each_time(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_rerank.feedback.writer.QUICK", 0.0)
+    store.record_ranking("q", DOCUMENTS, ranking(0))
+    with store._database._lock:
+        store.record_ranking("q", DOCUMENTS, ranking(0))
+    store.record_ranking("q", DOCUMENTS, ranking(0))
+    assert store.lost == 1
 
 
 def test_other_peoples_files_stay_as_they_are(

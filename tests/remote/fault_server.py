@@ -57,6 +57,8 @@ def serving(
     try:
         yield f"{scheme}://localhost:{listener.getsockname()[1]}"
     finally:
+        with suppress(OSError):  # where systems don't know it, closing is enough
+            listener.shutdown(socket.SHUT_RDWR)  # else Linux leaves it open in `accept`
         listener.close()
 
 

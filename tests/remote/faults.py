@@ -47,6 +47,8 @@ class Fault:
     """`None`: a complete ranking, after all."""
     status: int | None = None
     """What a RemoteRejectedError carries."""
+    hangs: bool = False
+    """Whether nothing but the caller's deadline ends it soon."""
 
     def __str__(self) -> str:
         return self.name
@@ -56,6 +58,10 @@ def _fault(
     name: str, handler: Handler, error: type[ScorerError] | None, status: int | None = None
 ) -> Fault:
     return Fault(name, lambda: serving(handler), error, status)
+
+
+def _hanging(name: str, handler: Handler, *, greet: bool = True) -> Fault:
+    return Fault(name, lambda: serving(handler, greet=greet), GONE, hangs=True)
 
 
 @contextmanager
@@ -143,8 +149,9 @@ def _endless(head: bytes, part: bytes) -> Handler:
     return handler
 
 
-def _bomb(connection: socket.socket, asked: Asked) -> None:
-    send_reply(connection, _blanks(), Content_Encoding="gzip")
+def _bomb() -> AbstractContextManager[str]:
+    """Packed before anybody asks, for that takes seconds."""
+    return serving(_body(_blanks(), Content_Encoding="gzip"))
 
 
 @cache
@@ -213,14 +220,14 @@ _FAR = "Fri, 01 Jan 2099 00:00:00 GMT"
 NETWORK = [
     Fault("refused", _refused, GONE),
     Fault("name that does not resolve", _no_such_host, GONE),
-    Fault("connect timeout", _full_backlog, GONE),
+    Fault("connect timeout", _full_backlog, GONE, hangs=True),
     Fault("self-signed certificate", lambda: serving(answer_well, tls=self_signed()), GONE),
     Fault("TLS spoken to a plain port", lambda: serving(_status(400), greet=False), GONE),
-    Fault("TLS handshake that hangs", lambda: serving(_hang, greet=False), GONE),
-    _fault("hang before headers", _hang, GONE),
-    _fault("dripping headers", _drip_headers, GONE),
-    _fault("dripping body", _drip_body, GONE),
-    _fault("dripping chunks", _drip_chunks, GONE),
+    _hanging("TLS handshake that hangs", _hang, greet=False),
+    _hanging("hang before headers", _hang),
+    _hanging("dripping headers", _drip_headers),
+    _hanging("dripping body", _drip_body),
+    _hanging("dripping chunks", _drip_chunks),
     _fault("reset before headers", _reset_before, GONE),
     _fault("reset in the body", _reset_in_body, GONE),
     _fault("closed without a reply", _closed_at_once, GONE),
@@ -232,7 +239,7 @@ SIZE = [
     _fault("endless chunks", _endless(_CHUNKED, b"10000\r\n" + b" " * 65536 + b"\r\n"), BAD),
     _fault("endless chunk length", _endless(_CHUNKED, b"0" * 65536), GONE),
     _fault("endless header", _endless(_HEAD + b"X: ", b"x" * 65536), GONE),
-    _fault("gzip bomb", _bomb, BAD),
+    Fault("gzip bomb", _bomb, BAD),
     _fault("100,000-deep JSON", _body(b"[" * 100_000), BAD),
     _fault("a number of a million digits", _body(b"1" * 1_000_000), BAD),
 ]

@@ -17,9 +17,10 @@ import langchain_qwen_rerank
 import llama_index_qwen_rerank
 from qwen_rerank import RerankSettings, ScorerError
 from tests.remote.faults import FAULTS, Fault
-from tests.remote.test_faults import DOCUMENTS, GRACE, QUERY, RANKING
+from tests.remote.test_faults import DOCUMENTS, GRACE, QUERY, RANKING, timeout_of
 
 TIMEOUT = 3.0
+"""Seconds for what only a deadline ends: one after the other, these would be late."""
 THREADS = ThreadPoolExecutor(len(FAULTS))
 
 Outcome = list[tuple[str, str | None]] | ScorerError
@@ -58,12 +59,12 @@ async def llama_index_sync(**settings: Any) -> Outcome:
     return [(n.node.get_content(), n.node.metadata.get("rerank_error")) for n in await call]
 
 
-async def timed(call: Callable[..., Awaitable[Outcome]], **settings: Any) -> tuple[Outcome, float]:
-    start = time.monotonic()
+async def ended(call: Callable[..., Awaitable[Outcome]], **settings: Any) -> tuple[Outcome, float]:
+    """What became of a call, and when."""
     try:
-        return await call(**settings), time.monotonic() - start
+        return await call(**settings), time.monotonic()
     except ScorerError as error:
-        return error, time.monotonic() - start
+        return error, time.monotonic()
 
 
 @pytest.mark.parametrize("on_error", ["original_order", "raise"])
@@ -74,15 +75,19 @@ async def timed(call: Callable[..., Awaitable[Outcome]], **settings: Any) -> tup
 )
 async def test_every_fault(call: Callable[..., Awaitable[Outcome]], on_error: str) -> None:
     """All faults at once: one that held a thread or the loop would make the others late."""
-    settings = {"dialect": "qwen-rerank", "canary": False, "timeout": TIMEOUT}
+    settings = {"dialect": "qwen-rerank", "canary": False, "on_error": on_error}
     with ExitStack() as stack:
         urls = [stack.enter_context(fault.serve()) for fault in FAULTS]
-        calls = [timed(call, base_url=url, on_error=on_error, **settings) for url in urls]
+        calls = [
+            ended(call, base_url=url, timeout=timeout_of(fault, TIMEOUT), **settings)
+            for fault, url in zip(FAULTS, urls, strict=True)
+        ]
+        start = time.monotonic()
         outcomes = await asyncio.gather(*calls)
     late = {
-        str(f): seconds
-        for f, (_, seconds) in zip(FAULTS, outcomes, strict=True)
-        if seconds > TIMEOUT + GRACE
+        str(f): end - start
+        for f, (_, end) in zip(FAULTS, outcomes, strict=True)
+        if end - start > timeout_of(f, TIMEOUT) + GRACE
     }
     wrong = {
         str(f): got

@@ -33,6 +33,11 @@ FOUND = {b"a" * 16: CachedScore(0.25)}
 
 def in_a_child(check: Callable[[], bool]) -> bool:
     """Whether the check holds in a forked child, within 20 seconds."""
+    return held(start_child(check))
+
+
+def start_child(check: Callable[[], bool]) -> int:
+    """The id of a child that checks while this process goes on."""
     child = os.fork()
     if child == 0:
         signal.alarm(20)  # kills the child if it hangs
@@ -40,6 +45,11 @@ def in_a_child(check: Callable[[], bool]) -> bool:
             os._exit(0 if check() else 1)
         finally:
             os._exit(2)
+    return child
+
+
+def held(child: int) -> bool:
+    """Whether the check of a child held, once it has ended."""
     return os.waitpid(child, 0)[1] == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable
 from copy import deepcopy
@@ -23,6 +22,7 @@ from qwen_rerank import (
 )
 from qwen_rerank.cached import MemoryStore
 from tests.remote.servers import own
+from tests.remote.test_forks import in_a_child
 
 URL = "http://localhost:8000"
 
@@ -130,11 +130,7 @@ def test_a_forked_process_opens_connections_of_its_own() -> None:
     with own() as server:
         scorer = RemoteScorer(server.url, "m")
         scorer.score("red wine", ["red"])
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if scorer.score("red wine", ["red"]) == [0.5] else 1)
-        _, status = os.waitpid(child, 0)
-        assert status == 0
+        assert in_a_child(lambda: scorer.score("red wine", ["red"]) == [0.5])
         assert scorer.score("red wine", ["wine"]) == [0.5]
         assert len(server.connections) == 2
 

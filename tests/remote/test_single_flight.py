@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from qwen_rerank import InvalidInputError, ScorerUnavailableError
+from qwen_rerank import InvalidInputError, ScorerUnavailableError, Scores
 from qwen_rerank.testing import FakeScorer
 from tests.remote.test_cached import cached
+from tests.server.running import wait_until
 
 
 def test_equal_calls_at_once_are_one_call() -> None:
-    started = threading.Event()
+    goes_on = threading.Event()
 
     class Slow(FakeScorer):
         def score(self, *arguments: Any, **options: Any) -> list[float]:
-            started.set()
-            time.sleep(0.3)
+            assert goes_on.wait(20)
             return super().score(*arguments, **options)
 
     slow = Slow()
     scorer = cached(slow)
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: scorer.score("a b", ["a", "b a"]), range(20)))
-    assert answers == [[0.5, 1]] * 20
+
+    def ask_at_once(count: int, query: str, documents: list[str]) -> list[Future[Scores]]:
+        goes_on.clear()
+        with ThreadPoolExecutor(count) as pool:
+            calls = [pool.submit(scorer.score, query, documents) for _ in range(count)]
+            wait_until(lambda: len(_waiting_threads("result")) >= count - 1)
+            goes_on.set()
+        return calls
+
+    calls = ask_at_once(20, "a b", ["a", "b a"])
+    assert [call.result() for call in calls] == [[0.5, 1]] * 20
     assert len(slow.calls) == 1
     slow.error = ScorerUnavailableError("down")
-    with ThreadPoolExecutor(5) as pool:
-        calls = [pool.submit(scorer.score, "x", ["y"]) for _ in range(5)]
-        assert all(isinstance(c.exception(), ScorerUnavailableError) for c in calls)
+    calls = ask_at_once(5, "x", ["y"])
+    assert all(isinstance(call.exception(), ScorerUnavailableError) for call in calls)
     assert len(slow.calls) == 2
 
 
@@ -58,8 +64,7 @@ def test_whoever_waits_asks_when_the_asking_call_is_interrupted(
         leader = pool.submit(scorer.score, "a", ["a"])
         assert waits.wait(20)
         followers = [pool.submit(scorer.score, "a", ["a"]) for _ in range(2)]
-        while len(_waiting_threads("result")) < 2:
-            time.sleep(0.01)
+        wait_until(lambda: len(_waiting_threads("result")) >= 2)
         goes_on.set()
         assert isinstance(leader.exception(20), interruption)
         assert [follower.exception(20) for follower in followers] == [None, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import socket
 import sqlite3
@@ -21,6 +20,7 @@ import redis
 from qwen_rerank import CachedScorer, MissingDependencyError, RedisStore, SqliteStore
 from qwen_rerank.pairs import CachedScore
 from qwen_rerank.testing import FakeScorer
+from tests.remote.test_forks import in_a_child
 
 Store = SqliteStore | RedisStore
 FOUND = {b"a" * 16: CachedScore(0.25), b"b" * 16: CachedScore(1 / 3, truncated=True)}
@@ -48,11 +48,11 @@ def test_another_store_in_the_same_place_knows_the_scores(make: Callable[..., St
     assert again.get(list(many)) == many
 
 
-def test_scores_are_forgotten(make: Callable[..., Store]) -> None:
-    store = make(ttl=0.2)
+def test_scores_are_forgotten(make: Callable[..., Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(ttl=60)
     store.put(FOUND)
     assert store.get(list(FOUND)) == FOUND
-    time.sleep(0.25)
+    monkeypatch.setattr("time.time", lambda now=time.time: now() + 61)
     assert store.get(list(FOUND)) == {}
 
 
@@ -184,10 +184,7 @@ def _raising(error: BaseException) -> Callable[..., Any]:
 def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "scores.sqlite3")
     store.put(FOUND)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if store.get(list(FOUND)) == FOUND else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_a_child(lambda: store.get(list(FOUND)) == FOUND)
 
 
 def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

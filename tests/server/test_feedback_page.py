@@ -35,6 +35,7 @@ def settings() -> dict[str, Any]:
 def service(
     monkeypatch: pytest.MonkeyPatch, store: FeedbackStore, settings: dict[str, Any]
 ) -> Iterator[Service]:
+    monkeypatch.setattr("qwen_rerank.server.recorder.SHARE_OF_READING", 0)  # figures age at once
     made = Service(ServerSettings(scorer=FakeScorer(), feedback=str(store.path), **settings))
     with on_a_loop(made):
         monkeypatch.setattr(current, "service", made)
@@ -58,9 +59,8 @@ def test_a_visitors_word_is_kept_and_shown(store: FeedbackStore) -> None:
     assert [one.value for one in at.success] == ["Kept, thank you."]
     figures = store.totals()
     assert (figures.hits, figures.hits_before, figures.adopted) == (1, 0, 1)
-    wait_until(lambda: len(looked().metric) > 0)  # figures are good for a while
+    wait_until(lambda: [one.value for one in looked().metric] == ["100 %", "100 %"])
     shown = looked()
-    assert [one.value for one in shown.metric] == ["100 %", "100 %"]
     assert [one.delta for one in shown.metric] == ["0 % without reranking", "– without reranking"]
     table = shown.dataframe[0].value
     assert list(table["Requests"]) == [1]
@@ -119,7 +119,8 @@ def test_nothing_said_is_nothing_kept(store: FeedbackStore) -> None:
     assert store.totals().requests == 0
 
 
-def test_a_broken_file_is_a_sentence(store: FeedbackStore) -> None:
+def test_a_broken_file_is_a_sentence(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwen_rerank.server.recorder.SECONDS_FOR_A_CLICK", 4.0)  # to hear of it
     store.path.write_bytes(b"no database at all" * 1000)
     at = ranked()
     assert len(at.dataframe) == 1, "the ranking itself is shown"

@@ -54,8 +54,12 @@ class RankingWriter:
         except BaseException:
             self._breaker.abandoned()
             raise
-        slow = time.monotonic() - start > QUICK / 2
-        if error and slow and not isinstance(error, InUseError):
+        self._report(error, slow=time.monotonic() - start > QUICK / 2)
+
+    def _report(self, error: FeedbackError | None, *, slow: bool) -> None:
+        if isinstance(error, InUseError):  # the thread in the file will tell how it is
+            self._breaker.abandoned()
+        elif error and slow:
             self._breaker.failed(at_once=True)
         else:
             self._breaker.succeeded()
