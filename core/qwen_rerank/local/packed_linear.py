@@ -1,8 +1,8 @@
 """Linear layers whose weights lie in the order in which oneDNN multiplies.
 
-torch multiplies fp32 matrices by MKL, which takes a slow path on processors that others than
-Intel made, and arranges each weight anew in every call. oneDNN, which comes with torch as
-well, looks at what a processor can do, not at who made it (measured, see benchmarks/README.md).
+torch multiplies fp32 matrices by MKL, which leaves AVX-512 unused on processors that others than
+Intel made. oneDNN, which comes with torch as well, looks at what a processor can do, not at who
+made it; without AVX-512 MKL is the faster one (both measured, see benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def _packable(module: nn.Module) -> bool:
 
 @cache
 def packing_pays() -> bool:
-    """Whether torch multiplies by MKL on another maker's processor, and oneDNN's operators work."""
+    """Whether MKL leaves AVX-512 unused here, and oneDNN's operators work."""
     mkl: Any = torch.backends.mkl
-    if not mkl.is_available() or _made_by_intel():
+    if not mkl.is_available() or not _has_avx512() or _made_by_intel():
         return False
     rows = torch.ones(32, 64, dtype=torch.float32, device="cpu")
     try:
@@ -99,6 +99,10 @@ def packing_pays() -> bool:
     except (AttributeError, RuntimeError):  # a torch without oneDNN, or with other names for it
         return False
     return bool((found == 64).all())
+
+
+def _has_avx512() -> bool:
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def _made_by_intel() -> bool:
