@@ -20,9 +20,12 @@ from qwen_rerank.local.planner import Asked, Plan, Planner
 from qwen_rerank.local.worker import on_worker
 from qwen_rerank.types import OnProgress
 
-TOKENS_PER_PASS = {"cpu": 768, "cuda": 16384, "mps": 4096}
+TOKENS_PER_PASS = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
 well, more of them need more memory for the same speed."""
+
+PACKED_TOKENS_PER_PASS = 768
+"""The same where weights are packed, whose products are fast with few tokens already."""
 
 LEAST_BUDGET = 512
 """Below this, running out of memory says something about one document, not about packs."""
@@ -42,14 +45,17 @@ class Engine:
     def __init__(self, checkpoint: Checkpoint, tokens_per_pass: int | None = None) -> None:
         self._backbone = checkpoint.backbone
         self._answer = checkpoint.answer
-        kind = checkpoint.answer.device.type
-        self._budget = tokens_per_pass or TOKENS_PER_PASS.get(kind, 4096)
         self._start()
         self._anew = ForkLock(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
         answer_at_ends(backbone)
         self._packed = pack_linears(backbone)
+        self._budget = tokens_per_pass or self._best_budget()
+
+    def _best_budget(self) -> int:
+        kind = self._answer.device.type
+        return PACKED_TOKENS_PER_PASS if self._packed else TOKENS_PER_PASS.get(kind, 4096)
 
     def _start(self) -> None:
         """With nothing to do; in a forked child too, where nobody finishes what was begun."""
