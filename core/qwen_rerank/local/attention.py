@@ -69,8 +69,9 @@ def attend(
     pack = running_pack()
     layer: Any = module.layer_idx
     config: Any = module.config
-    keys, values = pack.extend(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    last = layer == config.num_hidden_layers - 1
+    layers: int = config.num_hidden_layers
+    keys, values = pack.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
+    last = layer == layers - 1
     work = _varlen if _has_varlen(query.device, query.dtype) else _blockwise
     return work(pack, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 

@@ -21,18 +21,27 @@ class Past:
     """
 
     tokens: list[int]
-    keys: dict[int, Tensor] = field(default_factory=dict)
-    """By layer, of shape (tokens, key heads, head width), positions turned in."""
-    values: dict[int, Tensor] = field(default_factory=dict)
-    """The same, of the values."""
+    kept: Tensor = field(default_factory=lambda: torch.empty(0))
+    """Empty, then of shape (layers, 2, tokens, key heads, head width): keys, positions turned in,
+    and values.
+
+    One tensor for all layers: a small one left behind by each would lie between the large ones
+    that come and go, and the heap would grow with every layer (measured, benchmarks/README.md).
+    """
+
+    def keep(self, layer: int, layers: int, keys: Tensor, values: Tensor) -> None:
+        """Copy a layer's keys and values, each of shape (tokens, key heads, head width)."""
+        if not self.kept.numel():
+            self.kept = keys.new_empty(layers, 2, *keys.shape)
+        self.kept[layer, 0], self.kept[layer, 1] = keys, values
+
+    def of(self, layer: int) -> Tensor:
+        """Shape (2, tokens, key heads, head width): a layer's keys and values."""
+        return self.kept[layer]
 
     def first(self, count: int) -> Past:
         """A copy of the first tokens, which does not hold on to the rest."""
-        return Past(
-            self.tokens[:count],
-            {layer: keys[:count].clone() for layer, keys in self.keys.items()},
-            {layer: values[:count].clone() for layer, values in self.values.items()},
-        )
+        return Past(self.tokens[:count], self.kept[:, :, :count].clone())
 
 
 @dataclass(eq=False, slots=True)
@@ -103,24 +112,28 @@ class Pack:
         """Shape (tails,): the row of each tail's last token."""
         return self._tensor(s.end - 1 for s in self.last_spans if s.first < s.end)
 
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def extend(
+        self, layer: int, layers: int, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Put each segment's past before its own keys and values, and keep those of heads.
 
         Args:
             layer: Which one, from 0.
+            layers: How many there are.
             keys: Of the row, of shape (tokens, key heads, head width).
             values: The same, of the values.
 
         Returns:
             Both with all segments' pasts in them, for `spans` to cut.
         """
-        keys = torch.cat([*(past.keys[layer] for past in self._outside), keys])
-        values = torch.cat([*(past.values[layer] for past in self._outside), values])
+        pasts = [past.of(layer) for past in self._outside]
+        keys = torch.cat([*(past[0] for past in pasts), keys])
+        values = torch.cat([*(past[1] for past in pasts), values])
         keys, values = (rows.index_select(0, self._sources) for rows in (keys, values))
         for segment, span in zip(self.segments, self.spans, strict=True):
             if segment.kept is not None:
-                segment.kept.keys[layer] = keys[span.first_key : span.end_key].clone()
-                segment.kept.values[layer] = values[span.first_key : span.end_key].clone()
+                seen = slice(span.first_key, span.end_key)
+                segment.kept.keep(layer, layers, keys[seen], values[seen])
         return keys, values
 
     @cached_property
