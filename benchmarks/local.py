@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = build(options.size, Path(options.model or scratch), dtype)
         peers = Peers(folder, device, dtype, compiled=options.compiled)
-        about = {"command": f"python -m benchmarks.local {' '.join(sys.argv[1:])}",
+        about = {"command": f"python -m benchmarks.local {shlex.join(sys.argv[1:])}",
                  "size": options.size, "numbers": str(dtype), "rounds": options.rounds}  # fmt: skip
         rows = []
         for pair in options.cases:
@@ -61,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without", nargs="*", default=[], help="peers to leave out")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--name", default="local")
-    parser.add_argument("--plot", type=Path, default=Path("docs/local_engine.svg"))
+    parser.add_argument("--plot", type=Path, help="SVG file to draw the peers' times in")
     return parser.parse_args()
 
 

@@ -29,15 +29,18 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(folder: Path, name: str, image: Path, about: dict[str, Any], rows: Sequence[Row]) -> str:
-    """Write all three and return the Markdown."""
+def write(
+    folder: Path, name: str, image: Path | None, about: dict[str, Any], rows: Sequence[Row]
+) -> str:
+    """Write them, the plot if there is a place for it, and return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(about, rows)
     results = {"about": about, "rows": as_json(rows)}
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(text)
-    image.parent.mkdir(parents=True, exist_ok=True)
-    image.write_text(plot(rows))
+    if image:
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_text(plot(rows))
     return text
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from qwen_rerank import QWEN3, LocalScorer, ScorerError
 from qwen_rerank.local import packed_linear
 from qwen_rerank.local.checkpoint import read_checkpoint, read_tokenizer
+from qwen_rerank.local.compiled import compile_layers
 from qwen_rerank.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.local.engine import Engine
 from tests.qwen3.models import save_causal
@@ -282,6 +283,17 @@ def test_a_compiled_model_gives_the_same_scores(tiny_model: Path) -> None:
     assert compiled.score("words", documents) == pytest.approx(plain, abs=1e-5)
 
 
+@pytest.mark.skipif(not shutil.which("c++"), reason="compiling needs a C++ compiler: c++")
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_packed_products_can_be_compiled_around(
+    tiny_model: Path, plainly: Plainly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_linear, "packing_pays", lambda: True)
+    engine = make_engine(tiny_model, 256)
+    compile_layers(engine._backbone, lambda: engine.log_odds(MANY[:1]))
+    close(engine.log_odds(MANY), plainly(MANY))
+
+
 def test_a_machine_that_cannot_compile_is_told_so(tiny_model: Path, tmp_path: Path) -> None:
     code = (
         "from qwen_rerank import LocalScorer\n"
@@ -315,6 +327,21 @@ class Scarce:
 def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly, processor: str) -> None:
     engine = make_engine(tiny_model, 100_000)
     Scarce(engine, 310)
+    close(engine.log_odds(MANY), plainly(MANY))
+    assert engine._budget < 100_000
+
+
+def test_memory_that_runs_out_between_layers_leaves_no_trace(
+    tiny_model: Path, plainly: Plainly, processor: str
+) -> None:
+    engine = make_engine(tiny_model, 100_000)
+
+    def scarce(_: Any, given: tuple[Tensor, ...]) -> None:
+        if given[0].shape[1] > 310:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    layers: Any = engine._backbone.layers
+    layers[1].register_forward_pre_hook(scarce)
     close(engine.log_odds(MANY), plainly(MANY))
     assert engine._budget < 100_000
 

@@ -55,7 +55,7 @@ def pack_linears(module: nn.Module) -> bool:
     What works on answers only stays: its few rows are of any number, see `padded`.
 
     Returns:
-        Whether there was any.
+        Whether there are any now, packed here or before.
     """
     packed = False
     for name in [name for name, _ in module.named_children()]:
@@ -64,7 +64,7 @@ def pack_linears(module: nn.Module) -> bool:
             setattr(module, name, PackedLinear(child))
             packed = True
         elif not isinstance(child, OnlyEnds):
-            packed |= pack_linears(child)
+            packed |= isinstance(child, PackedLinear) or pack_linears(child)
         del child
     return packed
 
