@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may need a hub; read by the imports below, once
@@ -20,6 +22,17 @@ settings.register_profile(
     "patient", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets seconds pass on the monotonic clock, without waiting for them."""
+
+    def move(seconds: float) -> None:
+        now = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: now() + seconds)
+
+    return move
 
 
 @pytest.fixture(scope="session")

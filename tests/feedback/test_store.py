@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -257,7 +258,7 @@ def test_a_full_disk_loses_what_is_new_and_nothing_else(store: FeedbackStore) ->
 
 
 def test_a_file_that_others_lock_makes_no_ranking_wait_for_long(
-    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+    store: FeedbackStore, later: Callable[[float], None]
 ) -> None:
     """After the first one, none asks the file until it is tried again."""
     one = store.record_ranking("q", DOCUMENTS, ranking(0))
@@ -271,7 +272,7 @@ def test_a_file_that_others_lock_makes_no_ranking_wait_for_long(
     assert store.totals().hits == 1
     store.record_ranking("q", DOCUMENTS, ranking(0))
     assert store.lost == 5, "left alone"
-    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + breaker.REST_SECONDS)
+    later(breaker.REST_SECONDS)
     store.record_ranking("q", DOCUMENTS, ranking(0))
     assert store.lost == 5
 

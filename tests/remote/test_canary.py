@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -82,7 +81,7 @@ def test_the_canary_can_be_switched_off() -> None:
             assert scorer.score("q", ["a", "b"]) == [0.5, 0.5]
 
 
-def test_it_sings_once_and_again_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_sings_once_and_again_after_an_outage(later: Callable[[float], None]) -> None:
     right = [0.01, 0.99, 0.01, 0.0]
     state = {"scores": WRONG["dead GGUF"][0]}
 
@@ -99,8 +98,7 @@ def test_it_sings_once_and_again_after_an_outage(monkeypatch: pytest.MonkeyPatch
         assert all(reason and canary.DEAD in reason for reason in reasons)
         state["scores"] = right
 
-        rest = breaker.REST_SECONDS
-        monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + rest)
+        later(breaker.REST_SECONDS)
         assert reranker.rerank("q", ["a", "b"])[0].score == 0.5
         reranker.rerank("q", ["a", "c"])
         assert [asked.body["query"] == canary.QUERY for asked in server.asked] == [

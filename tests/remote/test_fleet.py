@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -144,7 +145,7 @@ def test_the_least_busy_server_is_asked() -> None:
 
 
 def test_a_resting_server_is_not_asked_and_its_recovery_is_noticed(
-    monkeypatch: pytest.MonkeyPatch,
+    later: Callable[[float], None],
 ) -> None:
     with running(failing(times=breaker.FAILURES)) as server:
         scorer = scorer_of(server.url, max_retries=0)
@@ -154,8 +155,7 @@ def test_a_resting_server_is_not_asked_and_its_recovery_is_noticed(
         with pytest.raises(ScorerUnavailableError, match="not asked, the next try is in"):
             scorer.score(QUERY, ["d"])
         assert len(server.asked) == breaker.FAILURES
-        rest = breaker.REST_SECONDS
-        monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + rest)
+        later(breaker.REST_SECONDS)
         assert scorer.score(QUERY, ["red"]) == [0.5]
 
 

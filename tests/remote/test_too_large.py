@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -179,7 +178,7 @@ def test_the_query_counts_too() -> None:
         assert max(sizes(server)) > 3, "a short query leaves room for more"
 
 
-def test_what_was_learned_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_learned_is_tried_again_after_a_while(later: Callable[[float], None]) -> None:
     documents = [f"red {number}" for number in range(40)]
     answers = [taking(most_documents=7)]
     with running(by(answers)) as server:
@@ -189,6 +188,6 @@ def test_what_was_learned_is_tried_again_after_a_while(monkeypatch: pytest.Monke
         sizes(server)
         scorer.score(QUERY, documents)
         assert max(sizes(server)) <= 7
-        monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + 61)
+        later(61)
         scorer.score(QUERY, documents)
         assert sizes(server) == [40]

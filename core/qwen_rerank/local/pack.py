@@ -35,10 +35,6 @@ class Past:
             self.kept = keys.new_empty(layers, 2, *keys.shape)
         self.kept[layer, 0], self.kept[layer, 1] = keys, values
 
-    def of(self, layer: int) -> Tensor:
-        """Shape (2, tokens, key heads, head width): a layer's keys and values."""
-        return self.kept[layer]
-
     def first(self, count: int) -> Past:
         """A copy of the first tokens, which does not hold on to the rest."""
         return Past(self.tokens[:count], self.kept[:, :, :count].clone())
@@ -126,7 +122,7 @@ class Pack:
         Returns:
             Both with all segments' pasts in them, for `spans` to cut.
         """
-        pasts = [past.of(layer) for past in self._outside]
+        pasts = [past.kept[layer] for past in self._outside]
         keys = torch.cat([*(past[0] for past in pasts), keys])
         values = torch.cat([*(past[1] for past in pasts), values])
         keys, values = (rows.index_select(0, self._sources) for rows in (keys, values))
