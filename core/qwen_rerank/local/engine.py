@@ -14,6 +14,7 @@ from qwen_rerank.local.attention import NAME, running
 from qwen_rerank.local.checkpoint import Checkpoint
 from qwen_rerank.local.encoder import EncodedQuery
 from qwen_rerank.local.last_layer import answer_at_ends
+from qwen_rerank.local.openmp import dismiss_team
 from qwen_rerank.local.pack import Pack, Segment
 from qwen_rerank.local.packed_linear import pack_linears, padded
 from qwen_rerank.local.planner import Asked, Plan, Planner
@@ -78,6 +79,7 @@ class Engine:
         Raises:
             ScorerError: The device has no memory for one of the documents.
         """
+        dismiss_team(self._answer.device)
         asked = [Asked(query) for query in queries]
         total = sum(len(query.tails) for query in queries)
         with self._turn:

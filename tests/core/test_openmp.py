@@ -1,0 +1,117 @@
+"""An idle thread keeps no OpenMP threads, which would slow down those of the thread that works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qwen_rerank.local import openmp
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="OpenMP threads are counted on Linux only"
+)
+
+BEGIN = """
+import os, signal, sys, torch
+
+torch.set_num_threads(4)
+
+def work():
+    torch.ones(2000, 2000).add_(1)
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+"""
+
+
+def run(model: Path, code: str) -> list[int]:
+    """The numbers that a fresh process prints; what pytest did has left it no threads."""
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + code, str(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={name: value for name, value in os.environ.items() if name[:4] not in {"OMP_", "KMP_"}},
+    )
+    assert done.returncode == 0, done.stderr
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.skipif(
+    openmp._pause(os.getpid()) is openmp._nothing,
+    reason="not GNU's OpenMP, or a kernel that does not say who was forked",
+)
+def test_no_caller_and_no_worker_keeps_a_team(tiny_model: Path) -> None:
+    before, with_team, after, more, again, count = run(
+        tiny_model,
+        """
+from qwen_rerank import LocalScorer
+
+scorer = LocalScorer(sys.argv[1], device="cpu")
+
+def score():
+    scorer.score("words", ["some words " * 200] * 10)
+    return threads()
+
+before = score()
+work()
+with_team = threads()
+after = score()
+torch.set_num_threads(7)
+more = score()
+work()
+print(before, with_team, after, more, threads(), torch.get_num_threads())
+""",
+    )
+    assert with_team == before + 3
+    assert after == before, "the caller's team is still there"
+    assert more == before, "the worker's team is still there"
+    assert (again, count) == (before + 6, 7), "the caller no longer gets the team it asked for"
+
+
+@pytest.mark.parametrize("imported", ["before", "after"])
+def test_a_forked_child_does_not_wait_for_its_parents_team(tiny_model: Path, imported: str) -> None:
+    [ended] = run(
+        tiny_model,
+        f"""
+if "{imported}" == "before":
+    from qwen_rerank.local.openmp import dismiss_team
+    dismiss_team(torch.device("cpu"))
+work()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    from qwen_rerank import LocalScorer
+    LocalScorer(sys.argv[1], device="cpu").score("words", ["some words"])
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+""",
+    )
+    assert ended == 0
+
+
+@pytest.mark.parametrize(
+    ("stat", "own"),
+    [
+        (b"7 (python) S 1 7 7 0 -1 4194304 9 9", True),
+        (b"7 (a) b) S 1 7 7 0 -1 4194304 9 9", True),
+        (b"7 (a name cut in \xc3) S 1 7 7 0 -1 4194304 9 9", True),
+        (b"7 (python) S 1 7 7 0 -1 4194368 9 9", False),
+        (b"7 (python) S 1 7 7 0 -1 0 9 9", False),
+        (b"", False),
+        (None, False),
+    ],
+)
+def test_only_a_process_that_runs_a_program_of_its_own_is_known_for_one(
+    stat: bytes | None, own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if stat is not None:
+        (tmp_path / "stat").write_bytes(stat)
+    monkeypatch.setattr(openmp, "_STAT", tmp_path / "stat")
+    assert openmp._own_program() == own
