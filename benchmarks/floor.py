@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qwen_rerank.local.packed_linear import PackedLinear
+from qwen_rerank.scorers.local.cpu.packed_linear import PackedLinear
 
 
 def matrices(model: Any) -> list[torch.Tensor]:

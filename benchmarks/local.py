@@ -15,7 +15,7 @@ from benchmarks.measure import compare, threads
 from benchmarks.model import SIZES, build
 from benchmarks.peers import Peers
 from benchmarks.report import machine, write
-from qwen_rerank.local.device import choose_device, choose_dtype
+from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 
 
 def main() -> None:

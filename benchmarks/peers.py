@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from benchmarks.model import share_weights, twin
-from qwen_rerank.local.attention import running_pack
-from qwen_rerank.local.checkpoint import Checkpoint
-from qwen_rerank.local.encoder import PromptEncoder, answer_ids
-from qwen_rerank.local.engine import Engine
 from qwen_rerank.prompt import QWEN3
+from qwen_rerank.scorers.local.attention import running_pack
+from qwen_rerank.scorers.local.checkpoint import Checkpoint
+from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
+from qwen_rerank.scorers.local.engine import Engine
 from tests.qwen3.official import OfficialReranker
 from tests.qwen3.tokenizer import build_tokenizer
 
@@ -79,7 +79,7 @@ class Peers:
         return [1 / (1 + math.exp(-o)) for o in odds]
 
     def _compiled_engine(self) -> Engine:
-        from qwen_rerank.local.compiled import compile_layers
+        from qwen_rerank.scorers.local.compiled import compile_layers
 
         backbone = twin(self.model).model.eval()
         engine = Engine(Checkpoint(backbone, self._answer))

@@ -16,8 +16,8 @@ from pydantic import ConfigDict
 
 from llama_index_qwen_rerank.nodes import reranked_node
 from qwen_rerank import ConfigError, InvalidInputError
+from qwen_rerank._validation import check_query
 from qwen_rerank.adapter import RerankAdapter
-from qwen_rerank.inputs import check_query
 
 dispatcher = get_dispatcher(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from qwen_rerank.local.checksums import write_sums
+from qwen_rerank.scorers.local.checksums import write_sums
 from training.checkpoint import load_reranker
 
 LIMIT = 16_000_000  # bytes, weights and tokenizer together

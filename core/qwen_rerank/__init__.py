@@ -3,7 +3,6 @@
 Importing this package loads neither torch nor transformers.
 """
 
-from qwen_rerank.cached import CachedScorer
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
@@ -17,14 +16,15 @@ from qwen_rerank.errors import (
     ScorerUnavailableError,
     UnknownRerankError,
 )
-from qwen_rerank.fallback import FallbackScorer
-from qwen_rerank.loading import load, load_scorer
-from qwen_rerank.local.scorer import LocalScorer
-from qwen_rerank.local.windows import WindowScorer
-from qwen_rerank.prefilter import Prefilter
+from qwen_rerank.factory import load, load_scorer
+from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
-from qwen_rerank.remote import RemoteScorer
 from qwen_rerank.reranker import Reranker
+from qwen_rerank.scorers.cached import CachedScorer
+from qwen_rerank.scorers.fallback import FallbackScorer
+from qwen_rerank.scorers.local.scorer import LocalScorer
+from qwen_rerank.scorers.local.windows import WindowScorer
+from qwen_rerank.scorers.remote import RemoteScorer
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.stores import RedisStore, SqliteStore
 from qwen_rerank.types import RerankResult, Scorer, Scores

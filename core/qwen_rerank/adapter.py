@@ -10,11 +10,11 @@ from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, PrivateAttr
 
+from qwen_rerank._validation import check_query
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.expansion import Merge, phrasings
+from qwen_rerank.factory import load
 from qwen_rerank.feedback import FeedbackStore
-from qwen_rerank.inputs import check_query
-from qwen_rerank.loading import load
-from qwen_rerank.multiquery import Merge, phrasings
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.types import RerankResult

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from qwen_rerank.prefilter import Prefilter
+from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.types import RerankResult, Scores
 
 

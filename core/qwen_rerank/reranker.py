@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from qwen_rerank.asking import ask, ask_many
-from qwen_rerank.calls import CallPool
-from qwen_rerank.candidates import Candidates
-from qwen_rerank.errors import ConfigError, ScorerError
-from qwen_rerank.inputs import (
+from qwen_rerank._threads import CallPool
+from qwen_rerank._validation import (
     check_documents,
     check_limits,
     check_phrasings,
     check_queries,
     check_query,
 )
-from qwen_rerank.multiquery import Merge, merge_rankings
+from qwen_rerank.asking import ask, ask_many
+from qwen_rerank.candidates import Candidates
+from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.expansion import Merge, merge_rankings
+from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.outage import OutageLog
-from qwen_rerank.prefilter import Prefilter
 from qwen_rerank.types import Answer, OnProgress, RerankResult, Scorer, Scores
 
 P = ParamSpec("P")

@@ -20,13 +20,13 @@ from pydantic import (
 )
 
 from qwen_rerank.errors import ConfigError
-from qwen_rerank.local.scorer import DEFAULT_MODEL
-from qwen_rerank.prefilter import CutBy
-from qwen_rerank.remote.address import checked_base_url
-from qwen_rerank.remote.deadline import LONGEST
-from qwen_rerank.remote.dialects import AUTO, Template, checked_dialect
-from qwen_rerank.remote.key import checked_key
+from qwen_rerank.lexical.prefilter import CutBy
 from qwen_rerank.reranker import OnError
+from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
+from qwen_rerank.scorers.remote.address import checked_base_url
+from qwen_rerank.scorers.remote.deadline import LONGEST
+from qwen_rerank.scorers.remote.dialects import AUTO, Template, checked_dialect
+from qwen_rerank.scorers.remote.key import checked_key
 from qwen_rerank.types import Scorer
 
 VARIABLE = "QWEN_RERANK_"

@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qwen_rerank.cached import HOUR
 from qwen_rerank.errors import ConfigError, MissingDependencyError
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.pairs import CachedScore
-from qwen_rerank.remote.breaker import CircuitBreaker
+from qwen_rerank.scorers.breaker import CircuitBreaker
+from qwen_rerank.scorers.cached import HOUR
 
 logger = logging.getLogger(__name__)
 

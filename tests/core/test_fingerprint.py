@@ -20,7 +20,7 @@ from qwen_rerank import (
     RemoteScorer,
     SqliteStore,
 )
-from qwen_rerank.local.revision import revision_of
+from qwen_rerank.scorers.local.revision import revision_of
 from qwen_rerank.testing import FakeScorer
 from tests.qwen3.models import save_causal
 
@@ -95,7 +95,7 @@ def test_of_large_files_the_time_is_looked_at(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading gigabytes would take longer than loading them."""
-    monkeypatch.setattr("qwen_rerank.local.revision.READ_WHOLE", 0)
+    monkeypatch.setattr("qwen_rerank.scorers.local.revision.READ_WHOLE", 0)
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
     before = revision_of(copy)
     os.utime(copy / "model.safetensors", (1, 1))

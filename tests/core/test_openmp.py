@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen_rerank.local import openmp
+from qwen_rerank.scorers.local.cpu import openmp
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="OpenMP threads are counted on Linux only"
@@ -81,7 +81,7 @@ def test_a_forked_child_does_not_wait_for_its_parents_team(tiny_model: Path, imp
         tiny_model,
         f"""
 if "{imported}" == "before":
-    from qwen_rerank.local.openmp import dismiss_team
+    from qwen_rerank.scorers.local.cpu.openmp import dismiss_team
     dismiss_team(torch.device("cpu"))
 work()
 child = os.fork()

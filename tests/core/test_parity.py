@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from qwen_rerank import QWEN3, QWEN3_OFFICIAL, InvalidInputError, LocalScorer
-from qwen_rerank.local.encoder import PromptEncoder, answer_ids
+from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
 from tests.qwen3.models import convert_to_classifier, save_causal
 from tests.qwen3.official import OfficialReranker
 

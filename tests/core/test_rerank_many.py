@@ -129,7 +129,7 @@ def test_progress_in_turn() -> None:
 
 
 def test_the_local_scorer_in_bulk(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.local.scorer.QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr("qwen_rerank.scorers.local.scorer.QUERIES_AT_ONCE", 2)
     scorer = LocalScorer(str(tiny_model), device="cpu", dtype="float32", max_length=100)
     queries = [*QUERIES, "third", "fourth", "fifth"]
     documents = [*DOCUMENTS, ["long " * 200, "short"], [], ["x"]]

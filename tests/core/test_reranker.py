@@ -29,8 +29,8 @@ from qwen_rerank import (
     ScorerUnavailableError,
     load,
 )
-from qwen_rerank.local.checksums import write_sums
-from qwen_rerank.local.hub import BUILTIN_FOLDER
+from qwen_rerank.scorers.local.checksums import write_sums
+from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 from qwen_rerank.testing import FakeScorer
 from tests.qwen3.models import save_causal
 from tests.qwen3.tokenizer import build_tokenizer
@@ -176,7 +176,7 @@ def test_load_takes_settings_by_name_or_as_one_object() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.local.scorer.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_rerank.scorers.local.scorer.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r'pip install "qwen-rerank\[local\]"'):
         load()
 
@@ -302,7 +302,7 @@ def test_a_model_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_model_is_loaded_once_however_it_is_spelled(tiny_model: Path) -> None:
     from qwen_rerank import QWEN3_OFFICIAL, LocalScorer
-    from qwen_rerank.local.model import _models
+    from qwen_rerank.scorers.local.model import _models
 
     folder = str(tiny_model)
     scorers = [

@@ -12,7 +12,7 @@ from ir_measures import RR, P, R, Success, nDCG
 
 from qwen_rerank import ConfigError, Reranker, ScorerUnavailableError
 from qwen_rerank.evaluation import Report, compare, read_dataset
-from qwen_rerank.evaluation.first_stage import retrieve
+from qwen_rerank.evaluation.retrievers import retrieve
 from qwen_rerank.evaluation.run import Run, read_run, separated, write_run
 from qwen_rerank.testing import FakeScorer
 from tests.evaluation.data import OverlapScorer, read_qrels, write_folder, write_lines

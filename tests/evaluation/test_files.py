@@ -8,7 +8,7 @@ import pytest
 
 from qwen_rerank import ConfigError, InvalidInputError
 from qwen_rerank.evaluation import read_dataset
-from qwen_rerank.evaluation.first_stage import retrieve
+from qwen_rerank.evaluation.retrievers import retrieve
 from qwen_rerank.evaluation.run import read_run
 from tests.evaluation.data import write_folder, write_lines
 

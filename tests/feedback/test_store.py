@@ -24,7 +24,7 @@ from qwen_rerank.cli.main import main
 from qwen_rerank.errors import FeedbackError, UnknownRerankError
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.feedback.database import InUseError
-from qwen_rerank.remote import breaker
+from qwen_rerank.scorers import breaker
 
 DOCUMENTS = [f"hidden text {place}" for place in range(6)]
 WRITER = """

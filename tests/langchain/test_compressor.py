@@ -222,7 +222,7 @@ def test_metadata_that_cannot_be_copied_is_shared() -> None:
 def test_two_adapters_of_one_model_share_its_weights(
     tiny_model: Path, documents: list[Document]
 ) -> None:
-    from qwen_rerank.local.model import _models
+    from qwen_rerank.scorers.local.model import _models
 
     before = len(_models)
     for top_n in (1, 2):

@@ -21,8 +21,8 @@ from qwen_rerank import (
     ScorerUnavailableError,
     Scores,
 )
-from qwen_rerank.cached import MemoryStore
 from qwen_rerank.pairs import pair_key
+from qwen_rerank.scorers.cached import MemoryStore
 from qwen_rerank.testing import FakeScorer
 
 

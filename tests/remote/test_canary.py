@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qwen_rerank import BadScoresError, RemoteRejectedError, RemoteScorer, Reranker
-from qwen_rerank.remote import breaker, canary
+from qwen_rerank.scorers import breaker
+from qwen_rerank.scorers.remote import canary
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, at, common_answer, own, running
 

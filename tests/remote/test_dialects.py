@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_rerank import BadScoresError, ConfigError, RemoteRejectedError, RemoteScorer
-from qwen_rerank.remote.address import checked_base_url, known_dialect, route
-from qwen_rerank.remote.dialects import DIALECTS
-from qwen_rerank.remote.question import Question
-from qwen_rerank.remote.reply import scores_by_index
+from qwen_rerank.scorers.remote.address import checked_base_url, known_dialect, route
+from qwen_rerank.scorers.remote.dialects import DIALECTS
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.response import scores_by_index
 from tests.remote.servers import Server, at, common_answer, own, running, sglang, tei, vllm
 
 ASKED = Question("some/model", "q", ["a", " "], "Find it")

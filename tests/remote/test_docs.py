@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen_rerank.remote.dialects import DIALECTS
+from qwen_rerank.scorers.remote.dialects import DIALECTS
 from tests.remote.faults import FAULTS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -18,7 +18,7 @@ from qwen_rerank import (
     ScorerUnavailableError,
     Scores,
 )
-from qwen_rerank.remote.transport import REPLY_BYTES
+from qwen_rerank.scorers.remote.transport import REPLY_BYTES
 from qwen_rerank.testing import FakeScorer
 from tests.remote.faults import FAULTS, Fault
 

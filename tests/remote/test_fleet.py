@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from qwen_rerank import RemoteRejectedError, RemoteScorer, ScorerUnavailableError
-from qwen_rerank.remote import breaker, retry
-from qwen_rerank.remote.breaker import CircuitBreaker
-from qwen_rerank.remote.retry import RetryBudget, jittered_wait, seconds_to_wait
+from qwen_rerank.scorers import breaker
+from qwen_rerank.scorers.breaker import CircuitBreaker
+from qwen_rerank.scorers.remote import retry
+from qwen_rerank.scorers.remote.retry import RetryBudget, jittered_wait, seconds_to_wait
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, Server, own, own_answer, running, tei
 from tests.server.running import wait_until
@@ -248,7 +249,7 @@ def test_the_first_wait_is_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None
         numbers.append(repeats)
         return 0.0
 
-    monkeypatch.setattr("qwen_rerank.remote.fleet.jittered_wait", no_wait)
+    monkeypatch.setattr("qwen_rerank.scorers.remote.endpoint_pool.jittered_wait", no_wait)
     with running(failing()) as server, pytest.raises(ScorerUnavailableError):
         scorer_of(server.url, max_retries=3).score(QUERY, ["d"])
     assert numbers == [0, 1, 2]

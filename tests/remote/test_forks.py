@@ -20,9 +20,9 @@ from qwen_rerank import (
     ScorerError,
     SqliteStore,
 )
-from qwen_rerank.cached import MemoryStore
 from qwen_rerank.pairs import CachedScore
-from qwen_rerank.remote import breaker
+from qwen_rerank.scorers import breaker
+from qwen_rerank.scorers.cached import MemoryStore
 from qwen_rerank.testing import FakeScorer
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, own_answer, running

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from qwen_rerank import RemoteRejectedError, RemoteScorer, Reranker, ScorerUnavailableError
-from qwen_rerank.remote import breaker
+from qwen_rerank.scorers import breaker
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, own, own_answer, running
 from tests.remote.test_fleet import QUERY, failing, scorer_of

@@ -20,7 +20,7 @@ from qwen_rerank import (
     load,
     load_scorer,
 )
-from qwen_rerank.cached import MemoryStore
+from qwen_rerank.scorers.cached import MemoryStore
 from tests.remote.servers import own
 from tests.remote.test_forks import in_a_child
 

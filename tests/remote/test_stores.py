@@ -110,7 +110,7 @@ def test_a_file_that_another_process_writes_to_holds_nobody_up(tmp_path: Path) -
 def test_a_file_is_used_again_after_its_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_rerank.remote.breaker.REST_SECONDS", 0.1)
+    monkeypatch.setattr("qwen_rerank.scorers.breaker.REST_SECONDS", 0.1)
     store = SqliteStore(tmp_path / "scores.sqlite3")
     store.put(FOUND)
     with closing(sqlite3.connect(store.path)) as other:
@@ -159,7 +159,7 @@ def test_expired_scores_go_bit_by_bit(tmp_path: Path) -> None:
 def test_a_redis_client_that_fails_in_any_way_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, wrong: BaseException
 ) -> None:
-    monkeypatch.setattr("qwen_rerank.remote.breaker.REST_SECONDS", 0.1)
+    monkeypatch.setattr("qwen_rerank.scorers.breaker.REST_SECONDS", 0.1)
     client = fakeredis.FakeRedis()
     monkeypatch.setattr("redis.Redis.from_url", lambda *_, **__: client)
     store = RedisStore("redis://localhost")

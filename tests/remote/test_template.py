@@ -10,9 +10,9 @@ import jinja2.sandbox
 import pytest
 
 from qwen_rerank import QWEN3, QWEN3_OFFICIAL, ConfigError, RemoteScorer
-from qwen_rerank.remote import TEMPLATE_FILE as FILE
-from qwen_rerank.remote.question import Question
-from qwen_rerank.remote.template import ClientTemplate
+from qwen_rerank.scorers.remote import TEMPLATE_FILE as FILE
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.template import ClientTemplate
 from tests.remote.fault_server import answer_well, serving
 
 QUERY, DOCUMENT = "What is the capital of China?", "Beijing\n\n{{ x }} {document} "

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from qwen_rerank import RemoteRejectedError
-from qwen_rerank.remote import breaker
+from qwen_rerank.scorers import breaker
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, Server, own_answer, running, tei
 from tests.remote.test_fleet import QUERY, failing, scorer_of

@@ -12,8 +12,8 @@ import pytest_asyncio
 from qwen_rerank.errors import BadScoresError, InvalidInputError, ScorerUnavailableError
 from qwen_rerank.server.batcher import Batcher
 from qwen_rerank.server.job import Question
-from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
+from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import Scorer, Scores
 from tests.server.running import PATIENCE, ManyFake, wait_until

@@ -9,7 +9,7 @@ import pytest
 from langchain_cohere import CohereRerank
 from pydantic import SecretStr
 
-from qwen_rerank import LocalScorer, load
+from qwen_rerank import LocalScorer, RemoteScorer, load
 from tests.server.running import Running
 
 QUERY = "capital of france"
@@ -54,8 +54,10 @@ def test_langchain_cohere(server: Running, truth: dict[int, float]) -> None:
 
 
 def test_our_own_remote_scorer(server: Running, truth: dict[int, float]) -> None:
-    remote = pytest.importorskip("qwen_rerank.remote", reason="the remote scorer is not here yet")
-    scorer = remote.RemoteScorer(server.url, canary=False)  # random weights know no capital
+    remote = pytest.importorskip(
+        "qwen_rerank.scorers.remote", reason="the remote scorer is not here yet"
+    )
+    scorer = RemoteScorer(server.url, canary=False)  # random weights know no capital
     assert dict(enumerate(scorer.score(QUERY, DOCUMENTS))) == pytest.approx(truth, abs=1e-6)
     local = load(model=server.service.settings.model, device="cpu")
     through = load(base_url=server.url, canary=False)

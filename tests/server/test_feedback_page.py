@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.server.page import SCRIPT, current
+from qwen_rerank.server.page.translations import Words
 from qwen_rerank.server.page.trend import lines, together
-from qwen_rerank.server.page.words import Words
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qwen_rerank.server.page.files import FileError, read_documents
-from qwen_rerank.server.page.words import LANGUAGES, Words
+from qwen_rerank.server.page.translations import LANGUAGES, Words
 
 
 def test_files() -> None:

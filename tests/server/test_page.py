@@ -20,7 +20,7 @@ from qwen_rerank.server.page import ask as asking
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import START, Outcome, arrow, start_of
 from qwen_rerank.server.page.picture import MOST, draw
-from qwen_rerank.server.page.words import _WORDS, LANGUAGES, Words, language_of
+from qwen_rerank.server.page.translations import _WORDS, LANGUAGES, Words, language_of
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer

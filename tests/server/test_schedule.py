@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_rerank.server.job import Job, Question
-from qwen_rerank.server.pace import LEAST, MOST, Pace
 from qwen_rerank.server.schedule import TURN, Schedule
+from qwen_rerank.server.throughput import LEAST, MOST, Pace
 
 LENGTH = 960  # two such documents and their prompts make a turn
 

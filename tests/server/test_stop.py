@@ -25,7 +25,7 @@ SERVE = (sys.executable, "-m", "qwen_rerank", "serve")
 LINGERING = """
 import sys
 from qwen_rerank.cli.main import main
-from qwen_rerank.server import run
+from qwen_rerank.server import lifecycle as run
 run.LINGER *= 6
 sys.exit(main())
 """

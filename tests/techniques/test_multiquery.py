@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
 from qwen_rerank import InvalidInputError, Reranker, ScorerUnavailableError, load
-from qwen_rerank.multiquery import merge_rankings, phrasings
+from qwen_rerank.expansion import merge_rankings, phrasings
 from qwen_rerank.testing import FakeScorer, word_overlap
 from qwen_rerank.types import RerankResult, Scores
 

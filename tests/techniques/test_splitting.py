@@ -13,6 +13,7 @@ from llama_index.core.schema import MetadataMode
 from langchain_qwen_rerank import to_documents
 from llama_index_qwen_rerank import to_nodes
 from qwen_rerank import ConfigError, ModelLoadError
+from qwen_rerank.lexical.tokenize import words
 from qwen_rerank.splitting import (
     Unit,
     estimated_tokens,
@@ -22,7 +23,6 @@ from qwen_rerank.splitting import (
     token_counter,
 )
 from qwen_rerank.testing import word_overlap
-from qwen_rerank.words import words
 from tests.techniques.pdf import CODE, MORE_WORDS, WORDS, write_pdf
 
 GOLDEN = Path(__file__).parent / "golden"

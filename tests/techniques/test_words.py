@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qwen_rerank.bm25 import Bm25Index
-from qwen_rerank.words import words
+from qwen_rerank.lexical.bm25 import Bm25Index
+from qwen_rerank.lexical.tokenize import words
 
 
 def test_english_is_lower_case_words_and_chinese_is_characters_and_pairs() -> None:

@@ -58,7 +58,7 @@ from qwen_rerank.testing import FakeScorer
 reranker = qwen_rerank.load(scorer=FakeScorer(), max_candidates=2)
 assert reranker.rerank("red wine", ["blue", "red", "wine red"])[0].index == 2
 """
-EVAL = "import qwen_rerank.evaluation.dense, qwen_rerank.evaluation.measures"
+EVAL = "import qwen_rerank.evaluation.dense, qwen_rerank.evaluation.metrics"
 SPLITTING = """
 from qwen_rerank.splitting import split_markdown
 assert split_markdown("# One\\n\\ntext")[0].headings == ("One",)

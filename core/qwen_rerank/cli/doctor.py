@@ -11,8 +11,8 @@ from typing import Any
 
 from qwen_rerank import LocalScorer, RemoteScorer, ScorerError, __version__, load_scorer
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.local.hub import find_model
 from qwen_rerank.prompt import QWEN3
+from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.settings import ScorerSettings
 
 QUERY = "What is the capital of China?"
@@ -66,7 +66,7 @@ def _local(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     import torch
 
-    from qwen_rerank.local.device import choose_device, choose_dtype
+    from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 
     device = choose_device(settings.device)
     why = "as set" if settings.device else f"torch sees {torch.cuda.device_count()} CUDA devices"
@@ -76,8 +76,8 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 
 
 def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
-    from qwen_rerank.local.checkpoint import max_positions, read_tokenizer
-    from qwen_rerank.local.encoder import PromptEncoder, answer_ids
+    from qwen_rerank.scorers.local.checkpoint import max_positions, read_tokenizer
+    from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
 
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     encoder = PromptEncoder(tokenizer, QWEN3, positions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from qwen_rerank.local.hub import HUBS, find_model
+from qwen_rerank.scorers.local.hub import HUBS, find_model
 
 
 def register(commands: Any) -> None:

@@ -12,8 +12,8 @@ from qwen_rerank import load
 from qwen_rerank.cli.evaluation_view import EvaluationView
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.evaluation import compare, read_dataset
-from qwen_rerank.evaluation.first_stage import LSA, STAGES, retrieve
 from qwen_rerank.evaluation.plot import plot
+from qwen_rerank.evaluation.retrievers import LSA, STAGES, retrieve
 from qwen_rerank.evaluation.run import write_run
 from qwen_rerank.reranker import OnError
 from qwen_rerank.settings import RerankerSettings

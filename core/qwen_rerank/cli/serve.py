@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         if find_spec(package) is None:
             raise MissingDependencyError(package, "server")
-    from qwen_rerank.server.run import serve
+    from qwen_rerank.server.lifecycle import serve
 
     settings = ServerSettings(**given_settings(arguments, ServerSettings))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # or it warns after a fork

@@ -9,7 +9,7 @@ from typing import Any
 from qwen_rerank.evaluation.bootstrap import Estimate, estimates
 from qwen_rerank.evaluation.dataset import Dataset
 from qwen_rerank.evaluation.journal import Reranked
-from qwen_rerank.evaluation.measures import Figures, first_relevant, measure, names
+from qwen_rerank.evaluation.metrics import Figures, first_relevant, measure, names
 from qwen_rerank.evaluation.run import Run
 
 PERCENTILES = (50, 90, 95, 99)

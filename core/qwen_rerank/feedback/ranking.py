@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from qwen_rerank._validation import check_text
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.feedback.database import Row
-from qwen_rerank.feedback.figures import TOP
-from qwen_rerank.inputs import check_text
+from qwen_rerank.feedback.statistics import TOP
 from qwen_rerank.types import RerankResult
 
 MOST_PLACES = 100

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qwen_rerank._validation import check_documents, check_limits, check_query
 from qwen_rerank.errors import InvalidInputError, UnknownRerankError
-from qwen_rerank.feedback import figures
+from qwen_rerank.feedback import statistics
 from qwen_rerank.feedback.database import PATIENCE, Database, Row
-from qwen_rerank.feedback.figures import DayFigures, Figures
 from qwen_rerank.feedback.ranking import (
     check_adopted,
     check_id,
@@ -21,8 +21,8 @@ from qwen_rerank.feedback.ranking import (
     judgement,
     ranking_row,
 )
+from qwen_rerank.feedback.statistics import DayFigures, Figures
 from qwen_rerank.feedback.writer import RankingWriter
-from qwen_rerank.inputs import check_documents, check_limits, check_query
 from qwen_rerank.types import RerankResult
 
 DAY = 86_400
@@ -202,7 +202,7 @@ class FeedbackStore:
         Raises:
             FeedbackError: The file can't be read.
         """
-        return figures.totals(self._database)
+        return statistics.totals(self._database)
 
     def days(self, count: int = 30) -> list[DayFigures]:
         """The figures of each of the last days that had requests, oldest first, in UTC.
@@ -211,7 +211,7 @@ class FeedbackStore:
             FeedbackError: The file can't be read.
         """
         today = time.time() // DAY
-        return figures.days(self._database, (today - count + 1) * DAY)
+        return statistics.days(self._database, (today - count + 1) * DAY)
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""

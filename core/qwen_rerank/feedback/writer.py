@@ -8,7 +8,7 @@ import time
 from qwen_rerank.errors import FeedbackError, InvalidInputError
 from qwen_rerank.feedback.database import Database, InUseError, Row
 from qwen_rerank.feedback.ranking import INSERT
-from qwen_rerank.remote.breaker import CircuitBreaker
+from qwen_rerank.scorers.breaker import CircuitBreaker
 
 QUICK = 0.05
 """Seconds that a ranking waits for others who are in the file."""

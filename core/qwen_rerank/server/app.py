@@ -11,13 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from qwen_rerank import __version__
-from qwen_rerank.server import failures, feedback, routes, status
+from qwen_rerank.server import errors, feedback, routes, status
+from qwen_rerank.server.access_log import Watch
+from qwen_rerank.server.auth import KeyGuard
 from qwen_rerank.server.body_limit import BodyLimit
-from qwen_rerank.server.failures import refuse
+from qwen_rerank.server.errors import refuse
 from qwen_rerank.server.hosts import HostGuard
-from qwen_rerank.server.key import KeyGuard
 from qwen_rerank.server.service import Service
-from qwen_rerank.server.watch import Watch
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 ALLOWED = {
@@ -56,7 +56,7 @@ def make_app(service: Service) -> FastAPI:
         lifespan=_lifespan(service, page),
     )
     app.state.service = service
-    failures.register(app)
+    errors.register(app)
     app.include_router(routes.router)
     app.include_router(feedback.router)
     app.include_router(status.router)

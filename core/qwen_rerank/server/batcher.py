@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from qwen_rerank.server.job import Job, Question
-from qwen_rerank.server.metrics import Metrics
-from qwen_rerank.server.pace import Pace
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
 from qwen_rerank.server.schedule import Part, Schedule
 from qwen_rerank.server.scoring import Outcome, outcomes
+from qwen_rerank.server.telemetry import Metrics
+from qwen_rerank.server.throughput import Pace
 from qwen_rerank.types import Scorer, Scores
 
 SHARE_OF_DEADLINE = 1 / 3

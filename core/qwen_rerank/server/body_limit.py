@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qwen_rerank.server.failures import refuse
+from qwen_rerank.server.errors import refuse
 
 DISCARDED = 8
 """How many times the limit is read and thrown away, so that a client that sends before it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.server import answers
-from qwen_rerank.server.asked import FeedbackBody, RerankBody, TextsBody
+from qwen_rerank.server.schemas import FeedbackBody, RerankBody, TextsBody
 from qwen_rerank.types import RerankResult
 
 ZH_QUERY = "客户投诉响应超时的SOP处理流程"

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from qwen_rerank.server.asked import FeedbackBody
 from qwen_rerank.server.examples import FEEDBACK_API
 from qwen_rerank.server.routes import Here, json_of
+from qwen_rerank.server.schemas import FeedbackBody
 
 router = APIRouter(tags=["feedback"])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qwen_rerank.server.failures import refuse
+from qwen_rerank.server.errors import refuse
 
 
 class HostGuard:

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from qwen_rerank.server import answers
-from qwen_rerank.server.asked import RerankBody, TextsBody, kind_of
+from qwen_rerank.server.disconnect import while_connected
 from qwen_rerank.server.examples import RERANK_API, V1_API
-from qwen_rerank.server.presence import while_connected
+from qwen_rerank.server.schemas import RerankBody, TextsBody, kind_of
 from qwen_rerank.server.service import Ranking, Service
 
 RERANK_ID = "X-Rerank-Id"

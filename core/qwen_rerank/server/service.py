@@ -11,19 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from qwen_rerank._validation import check_documents, check_limits, check_query
 from qwen_rerank.answers import check_scores
 from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, QwenRerankError
-from qwen_rerank.inputs import check_documents, check_limits, check_query
-from qwen_rerank.loading import load_scorer
+from qwen_rerank.factory import load_scorer
 from qwen_rerank.server.batcher import Batcher
 from qwen_rerank.server.job import Question
 from qwen_rerank.server.limits import check_size
-from qwen_rerank.server.metrics import Metrics
-from qwen_rerank.server.pace import Pace
 from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.refusals import OverloadedError
 from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.server.telemetry import Metrics
+from qwen_rerank.server.throughput import Pace
 from qwen_rerank.types import RerankResult
 
 State = Literal["loading", "ready", "stopping", "failed"]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from qwen_rerank.remote.key import checked_key
+from qwen_rerank.scorers.remote.key import checked_key
 from qwen_rerank.settings import ScorerSettings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from qwen_rerank import __version__
-from qwen_rerank.server.failures import refuse
+from qwen_rerank.server.errors import refuse
 from qwen_rerank.server.routes import Here
 
 router = APIRouter(tags=["status"])

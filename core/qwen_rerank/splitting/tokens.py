@@ -56,10 +56,10 @@ def token_counter(model: str) -> CountTokens:
         ModelLoadError: It is not here; use `estimated_tokens`.
         MissingDependencyError: The extra `local` is not installed.
     """
-    from qwen_rerank.local.hub import find_model
+    from qwen_rerank.scorers.local.hub import find_model
 
     folder = find_model(model, download=False)
-    from qwen_rerank.local.checkpoint import read_tokenizer
+    from qwen_rerank.scorers.local.checkpoint import read_tokenizer
 
     tokenizer = read_tokenizer(folder)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)

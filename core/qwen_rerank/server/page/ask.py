@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 
 from qwen_rerank.errors import InvalidInputError
-from qwen_rerank.server.failures import note
+from qwen_rerank.server.errors import note
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import Outcome
 from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError

@@ -6,7 +6,7 @@ import streamlit as st
 
 from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY, ZH_DOCUMENTS, ZH_QUERY
 from qwen_rerank.server.page.files import FileError, lines_of, read_documents
-from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.page.translations import Words
 
 
 def entry(words: Words) -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from qwen_rerank.errors import QwenRerankError
 from qwen_rerank.server.page.outcome import Outcome
-from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.page.translations import Words
 from qwen_rerank.server.service import Service
 
 MOST_CHOICES = 50

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from qwen_rerank.server.page.outcome import Outcome, rose, start_of
-from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.page.translations import Words
 
 MOST = 20
 """Lines beyond this many are a thicket."""

@@ -11,7 +11,7 @@ import streamlit as st
 
 from qwen_rerank.errors import QwenRerankError
 from qwen_rerank.feedback import DayFigures, Figures
-from qwen_rerank.server.page.words import Words
+from qwen_rerank.server.page.translations import Words
 from qwen_rerank.server.service import Service
 
 PATIENCE = 5

@@ -6,8 +6,8 @@ from typing import cast
 
 import streamlit as st
 
+from qwen_rerank.server.auth import is_key
 from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY
-from qwen_rerank.server.key import is_key
 from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
 from qwen_rerank.server.page.choice import Choice
@@ -15,8 +15,8 @@ from qwen_rerank.server.page.entry import entry
 from qwen_rerank.server.page.judging import judge
 from qwen_rerank.server.page.outcome import Outcome, arrow, rose, start_of
 from qwen_rerank.server.page.picture import MOST, draw
+from qwen_rerank.server.page.translations import LANGUAGES, Language, Words, language_of
 from qwen_rerank.server.page.trend import trend
-from qwen_rerank.server.page.words import LANGUAGES, Language, Words, language_of
 from qwen_rerank.server.service import Service
 
 STYLE = "<style>.stMainBlockContainer {padding-top: 3rem; max-width: 52rem}</style>"

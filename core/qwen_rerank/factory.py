@@ -1,0 +1,97 @@
+"""The one place that turns settings into objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwen_rerank.errors import ConfigError
+from qwen_rerank.lexical.prefilter import Prefilter
+from qwen_rerank.reranker import Reranker
+from qwen_rerank.scorers.cached import CachedScorer, MemoryStore
+from qwen_rerank.scorers.fallback import FallbackScorer
+from qwen_rerank.scorers.local.scorer import LocalScorer
+from qwen_rerank.scorers.local.windows import WindowScorer
+from qwen_rerank.scorers.remote.scorer import RemoteScorer
+from qwen_rerank.settings import RerankerSettings, ScorerSettings
+from qwen_rerank.types import Scorer
+
+
+def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
+    """Make a reranker from settings.
+
+    Does no I/O: a model loads, and a server is asked, when the first documents come.
+
+    Args:
+        settings: All settings in one object, or
+        **fields: the settings by name; see `RerankerSettings` for what there is.
+
+    Raises:
+        ConfigError: A setting is unknown or has a wrong value.
+        MissingDependencyError: The scorer needs a package; the message names the extra.
+    """
+    if settings is not None and fields:
+        raise ConfigError("load takes either a settings object or settings by name, got both")
+    chosen = settings or RerankerSettings(**fields)
+    if not isinstance(chosen, RerankerSettings):
+        return Reranker(load_scorer(chosen), instruction=chosen.instruction)
+    return Reranker(
+        load_scorer(chosen),
+        instruction=chosen.instruction,
+        on_error=chosen.on_error,
+        prefilter=_prefilter(chosen),
+    )
+
+
+def load_scorer(settings: ScorerSettings) -> Scorer:
+    """The scorer that these settings describe."""
+    if settings.scorer is not None:
+        return settings.scorer
+    if settings.base_url is not None and settings.long_documents != "cut":
+        raise ConfigError(
+            "long_documents needs the model in this process: with base_url, set it on the server"
+        )
+    if settings.base_url is None:
+        return _cached(_local(settings, settings.model), settings)
+    remote = _cached(_remote(settings), settings)
+    if settings.fallback is None:
+        return remote
+    return FallbackScorer(remote, _cached(_local(settings, settings.fallback), settings))
+
+
+def _prefilter(settings: RerankerSettings) -> Prefilter | None:
+    if settings.max_candidates is None:
+        return None
+    return Prefilter(settings.max_candidates, settings.candidates_by)
+
+
+def _local(settings: ScorerSettings, model: str) -> Scorer:
+    kind = LocalScorer if settings.long_documents == "cut" else WindowScorer
+    return kind(
+        model,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_length=settings.max_length,
+        compiled=settings.compiled,
+    )
+
+
+def _remote(settings: ScorerSettings) -> Scorer:
+    assert settings.base_url is not None  # noqa: S101 - looked at by the caller
+    return RemoteScorer(
+        settings.base_url,
+        model=settings.model,
+        api_key=settings.api_key,
+        dialect=settings.dialect,
+        template=settings.template,
+        timeout=settings.timeout,
+        max_retries=settings.max_retries,
+        canary=settings.canary,
+        max_length=settings.max_length,
+    )
+
+
+def _cached(scorer: Scorer, settings: ScorerSettings) -> Scorer:
+    """Each scorer has a cache of its own, below a fallback, so that no models mix."""
+    if not settings.cache_ttl:
+        return scorer
+    return CachedScorer(scorer, store=MemoryStore(settings.cache_ttl))

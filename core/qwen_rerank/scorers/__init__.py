@@ -1,0 +1,1 @@
+"""What gives scores: local, remote, and what wraps them."""

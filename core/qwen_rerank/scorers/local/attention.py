@@ -1,0 +1,155 @@
+"""Attention over packs, under transformers' own layers.
+
+transformers lets a model's attention function be chosen by name
+(`AttentionInterface.register`, "Attention Interface" in its documentation); ours looks up
+which pack is running and lets each segment see its past and itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from inspect import signature
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from qwen_rerank.scorers.local.batch import Pack, Span
+
+NAME = "qwen_rerank_packs"
+BLOCK = 64
+"""Rows whose scores are worked out at once on a CPU: few enough to stay in its cache."""
+
+_running: ContextVar[Pack] = ContextVar("qwen_rerank_pack")
+
+
+@contextmanager
+def running(pack: Pack) -> Iterator[None]:
+    """Let the model's layers, called inside, work on this pack; each thread has its own."""
+    token = _running.set(pack)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def running_pack() -> Pack:
+    """The pack of the pass that this thread is in."""
+    return _running.get()
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,  # noqa: ARG001 - the interface names it; packs need none
+    *,
+    scaling: float,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in each layer.
+
+    Args:
+        module: The layer's attention, which knows its place.
+        query: Shape (1, heads, tokens, head width).
+        key: Shape (1, key heads, tokens, head width).
+        value: The same.
+        attention_mask: None; the pack says who sees whom.
+        scaling: Of the scores before the softmax.
+
+    Returns:
+        Shape (1, tokens, heads, head width), and no weights.
+    """
+    pack = running_pack()
+    layer: Any = module.layer_idx
+    config: Any = module.config
+    layers: int = config.num_hidden_layers
+    keys, values = pack.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
+    last = layer == layers - 1
+    work = _varlen if _has_varlen(query.device, query.dtype) else _blockwise
+    return work(pack, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
+    pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
+) -> Tensor:
+    """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""
+    seen = torch.zeros_like(query)
+    future = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
+    for span in pack.last_spans if last else pack.spans:
+        for first in range(span.first, span.end, BLOCK):
+            end = min(first + BLOCK, span.end)
+            visible = slice(span.first_key, span.end_key - (span.end - end))
+            seen[first:end] = _block(
+                query[first:end], keys[visible], values[visible], scaling, future
+            )
+    return seen
+
+
+def _block(query: Tensor, keys: Tensor, values: Tensor, scaling: float, future: Tensor) -> Tensor:
+    """Rows that end where the keys end.
+
+    The query heads that share a key head stand below each other as one matrix, so that
+    grouped-query attention (arXiv 2305.13245) repeats no keys.
+    """
+    rows, heads, width = query.shape
+    grouped = query.transpose(0, 1).reshape(keys.shape[1], -1, width)
+    nothing = query.new_empty(1)
+    scores = torch.baddbmm(nothing, grouped, keys.permute(1, 2, 0), beta=0, alpha=scaling)
+    scores.view(heads, rows, -1)[:, :, -rows:] += future[:rows, :rows]
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    return torch.bmm(weights, values.transpose(0, 1)).view(heads, rows, width).transpose(0, 1)
+
+
+def _varlen(  # noqa: PLR0917 - as above
+    pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
+) -> Tensor:
+    """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    spans = pack.last_spans if last else pack.spans
+    seen: Any = varlen_attn(
+        query[pack.ends] if last else query.contiguous(),
+        keys,
+        values,
+        *_bounds(spans, pack.device),
+        scale=scaling,
+        window_size=(-1, 0),  # causal: a segment's last row sees its last key
+        enable_gqa=True,
+    )
+    if not last:
+        return seen  # type: ignore[no-any-return]
+    return torch.zeros_like(query).index_copy_(0, pack.ends, seen)
+
+
+def _bounds(spans: list[Span], device: torch.device) -> tuple[Tensor, Tensor, int, int]:
+    """Where segments start among rows and keys, each of shape (segments + 1,), and the longest."""
+    rows = [span.end - span.first for span in spans]
+    keys = [span.end_key - span.first_key for span in spans]
+    starts = [
+        torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+        for lengths in (rows, keys)
+    ]
+    return starts[0], starts[1], max(rows), max(keys)
+
+
+@cache
+def _has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether torch has the kernel, in a form that knows grouped queries, for this device."""
+    if device.type != "cuda" or dtype == torch.float32:
+        return False
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    grouped = "enable_gqa" in signature(varlen_attn).parameters
+    return grouped and torch.cuda.get_device_capability(device) >= (8, 0)

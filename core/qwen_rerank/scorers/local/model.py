@@ -1,0 +1,109 @@
+"""A model in this process, loaded once and shared by all who name it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+
+from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.scorers.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
+from qwen_rerank.scorers.local.checksums import check_sums
+from qwen_rerank.scorers.local.compiled import compile_layers
+from qwen_rerank.scorers.local.device import choose_device, choose_dtype
+from qwen_rerank.scorers.local.device_thread import on_worker
+from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
+from qwen_rerank.scorers.local.engine import Engine
+from qwen_rerank.scorers.local.hub import find_model, local_folder
+from qwen_rerank.scorers.local.revision import revision_of
+
+logger = logging.getLogger(__name__)
+
+Answers = tuple[str, str]
+
+_ANY = EncodedQuery(list(range(16)), [list(range(9))] * 2, frozenset())
+
+
+class _Key(NamedTuple):
+    """What makes two scorers share their weights, each in its one true spelling."""
+
+    model: str
+    device: torch.device
+    dtype: torch.dtype
+    answers: Answers
+    compiled: bool
+
+
+@dataclass(eq=False, slots=True)
+class LocalModel:
+    """A loaded model: what builds its prompts and the engine that answers them."""
+
+    tokenizer: Tokenizer
+    max_positions: int
+    engine: Engine
+    device: str
+    """The kind of device, such as "cuda"."""
+    dtype: str
+    revision: str
+    """See `revision_of`."""
+    _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
+
+    def encoder(self, spec: PromptSpec) -> PromptEncoder:
+        """The builder of these prompts."""
+        if spec not in self._encoders:
+            self._encoders[spec] = PromptEncoder(self.tokenizer, spec, self.max_positions)
+        return self._encoders[spec]
+
+
+_models: dict[_Key, LocalModel] = {}
+_loading: dict[_Key, threading.Lock] = {}
+_registry = ForkLock(_loading.clear)  # a forked child lacks the threads that were loading
+
+
+def shared_model(
+    model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
+) -> LocalModel:
+    """The one instance of a model in this process; the first caller loads it.
+
+    Args:
+        model: See `find_model`.
+        device: See `choose_device`.
+        dtype: See `choose_dtype`.
+        answers: The words whose tokens answer, "yes" and "no".
+        compiled: Whether torch compiles the layers.
+
+    Raises:
+        ModelLoadError: It can't be found, downloaded or read.
+        ConfigError: Its device or number format is not to be had here, or it can't be compiled.
+    """
+    chosen = choose_device(device)
+    name = str(local_folder(model) or model)
+    key = _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
+    with _registry:
+        loading = _loading.setdefault(key, threading.Lock())
+    with loading:
+        if key not in _models:
+            _models[key] = on_worker(chosen, lambda: _load(key))
+        return _models[key]
+
+
+def _load(key: _Key) -> LocalModel:
+    start = time.monotonic()
+    folder = find_model(key.model)
+    revision = revision_of(folder, check_sums(folder))
+    positions, tokenizer = max_positions(folder), read_tokenizer(folder)
+    checkpoint = read_checkpoint(
+        folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype
+    )
+    engine = Engine(checkpoint)
+    if key.compiled:
+        compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
+    seconds = time.monotonic() - start
+    logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
+    return LocalModel(tokenizer, positions, engine, key.device.type, str(key.dtype), revision)

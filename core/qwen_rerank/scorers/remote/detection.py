@@ -1,0 +1,80 @@
+"""Finds out which kind of server answers, from the shape of a harmless reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qwen_rerank.errors import BadScoresError, RemoteRejectedError
+from qwen_rerank.scorers.remote.address import route
+from qwen_rerank.scorers.remote.dialects import GENERIC, OWN, SGLANG, TEI, VOYAGE, Dialect
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.response import excerpt
+
+Ask = Callable[[str, dict[str, Any], Callable[[Any], list[float]]], list[float]]
+"""`Client.ask` within a deadline."""
+
+_NO_SUCH_ROUTE = (404, 405, 501)
+_WRONG_FIELDS = (400, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server's dialect with the route that answered, and its scores."""
+
+    dialect: Dialect
+    url: str
+    scores: list[float]
+
+
+def detect(ask: Ask, base_url: str, question: Question) -> Found:
+    """Ask a server in the ways that tell by their replies which dialect it speaks.
+
+    Voyage, DashScope and DeepInfra on hosts of other names have to be named.
+
+    Raises:
+        RemoteRejectedError: It has no rerank route, or refuses to answer.
+        ScorerError: As `Client.ask` raises.
+    """
+    refusals = []
+    for url in dict.fromkeys(route(base_url, path, "") for path in ("/rerank", "/v1/rerank")):
+        try:
+            return _ask_generic(ask, url, question)
+        except RemoteRejectedError as refusal:
+            if refusal.status not in (*_NO_SUCH_ROUTE, *_WRONG_FIELDS):
+                raise
+            refusals.append(refusal)
+    said = "; ".join(map(str, refusals))
+    raise RemoteRejectedError(
+        f"no rerank route was found, name the server's with dialect=...: {said}",
+        status=refusals[0].status,
+    )
+
+
+def _ask_generic(ask: Ask, url: str, question: Question) -> Found:
+    seen: list[Dialect] = []
+
+    def read(reply: Any) -> list[float]:
+        seen.append(_dialect_of(reply))
+        return seen[0].read(reply, len(question.documents))
+
+    try:
+        scores = ask(url, GENERIC.request(question), read)
+    except RemoteRejectedError as refusal:
+        if refusal.status not in _WRONG_FIELDS or "texts" not in str(refusal):
+            raise
+        scores = ask(
+            url, TEI.request(question), lambda reply: TEI.read(reply, len(question.documents))
+        )
+        seen.append(TEI)
+    return Found(replace(seen[0], path=""), url, scores)
+
+
+def _dialect_of(reply: Any) -> Dialect:
+    if isinstance(reply, list):
+        return SGLANG
+    for name, dialect in (("reranked_documents", OWN), ("results", GENERIC), ("data", VOYAGE)):
+        if isinstance(reply, dict) and name in reply:
+            return dialect
+    raise BadScoresError(f"wanted a rerank reply, got {excerpt(reply)}")

@@ -1,0 +1,35 @@
+"""DashScope's native route: `output.results[].{index, relevance_score}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwen_rerank.scorers.remote.dialects.dialect import Dialect
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.response import member, scores_by_index
+
+
+def build(question: Question, dialect: Dialect) -> dict[str, Any]:
+    """The request's body: the question in `input`, how to answer it in `parameters`."""
+    return {
+        "model": question.model,
+        "input": {"query": question.query, "documents": dialect.texts(question)},
+        "parameters": {"return_documents": False, **dialect.instructed(question)},
+    }
+
+
+def read(reply: Any, count: int) -> list[float]:
+    """Scores from `output.results[].{index, relevance_score}`."""
+    return scores_by_index(member(reply, "output", "results"), count, "relevance_score")
+
+
+DASHSCOPE = Dialect(
+    "dashscope",
+    "/api/v1/services/rerank/text-rerank/text-rerank",
+    build,
+    read,
+    "instruct",
+    500,
+    takes_blanks=False,
+    own_template=True,
+)

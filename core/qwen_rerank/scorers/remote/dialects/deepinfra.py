@@ -1,0 +1,35 @@
+"""DeepInfra: `scores[]`, in the documents' order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwen_rerank.scorers.remote.dialects.dialect import Dialect
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.response import member, scores_by_place
+
+
+def build(question: Question, dialect: Dialect) -> dict[str, Any]:
+    """The request's body: the query once per document."""
+    documents = dialect.texts(question)
+    return {
+        "queries": [question.query] * len(documents),
+        "documents": documents,
+        **dialect.instructed(question),
+    }
+
+
+def read(reply: Any, count: int) -> list[float]:
+    """Scores from `scores[]`."""
+    return scores_by_place(member(reply, "scores"), count)
+
+
+DEEPINFRA = Dialect(
+    "deepinfra",
+    "/v1/inference/{model}",
+    build,
+    read,
+    "instruction",
+    takes_blanks=False,
+    own_template=True,
+)

@@ -1,0 +1,52 @@
+"""What there is to know about one kind of rerank server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qwen_rerank.scorers.remote.question import Question
+
+Template = Literal["server", "client"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a kind of server is asked and how its reply is read. Pure: does no I/O."""
+
+    name: str
+    path: str
+    """Of the route, from the server's root; may name `{model}`."""
+    build: Callable[[Question, Dialect], dict[str, Any]]
+    """The request's JSON body."""
+    read: Callable[[Any, int], list[float]]
+    """Scores in the documents' order from the reply's JSON and the number of documents;
+    raises BadScoresError."""
+    instruction: str | None = None
+    """The field that takes an instruction; `None` if the server has none."""
+    most_documents: int | None = None
+    """The server's limit per request; `None` if it has none that is known."""
+    takes_blanks: bool = True
+    """Whether an empty document is allowed; where not, a full stop stands in for it."""
+    clients_template: bool = False
+    """Whether a server of this kind can be left without a template of its own, so that
+    the client may apply it."""
+    own_template: bool = False
+    """Whether every server of this kind applies the model's template by itself."""
+
+    def request(self, question: Question) -> dict[str, Any]:
+        """The JSON body that asks for the scores of all documents, and for no texts."""
+        return self.build(question, self)
+
+    def texts(self, question: Question) -> list[str]:
+        """The documents as this kind of server takes them."""
+        if self.takes_blanks:
+            return list(question.documents)
+        return [text if text.strip() else "." for text in question.documents]
+
+    def instructed(self, question: Question) -> dict[str, Any]:
+        """The instruction under its name, if there is one."""
+        if self.instruction is None or question.instruction is None:
+            return {}
+        return {self.instruction: question.instruction}

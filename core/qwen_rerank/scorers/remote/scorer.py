@@ -1,0 +1,163 @@
+"""Scores from a rerank server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+from pydantic import SecretStr
+
+from qwen_rerank.errors import ConfigError, RemoteRejectedError
+from qwen_rerank.prompt import QWEN3, PromptSpec
+from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
+from qwen_rerank.scorers.remote.address import checked_base_url
+from qwen_rerank.scorers.remote.batch_limit import batches
+from qwen_rerank.scorers.remote.deadline import LONGEST, Deadline
+from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
+from qwen_rerank.scorers.remote.endpoint import Checkup, Endpoint
+from qwen_rerank.scorers.remote.endpoint_pool import Fleet
+from qwen_rerank.scorers.remote.http_client import Client, TooLargeError
+from qwen_rerank.scorers.remote.key import checked_key
+from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.template import ClientTemplate
+from qwen_rerank.types import Scores
+
+
+@dataclass(frozen=True)
+class RemoteScorer:
+    """Any rerank server, or several that serve the same model.
+
+    Makes no connection before the first documents come, may be used by any number of
+    threads, and pickles and copies as its settings (a pickle holds the key).
+
+    Args:
+        base_url: Where the server is, such as `"http://localhost:8000"`, or several; with
+            several, one that fails is replaced by another within the same call.
+        model: The model's name, as the server knows it.
+        api_key: Sent as `Authorization: Bearer ...`; appears in no message.
+        dialect: One of `DIALECTS`, or `"auto"` to find it out from the server's replies.
+        template: Who applies Qwen3's template: `"server"`, or `"client"` for a server that
+            joins query and document as they come.
+        timeout: Seconds for the whole call, retries and batches included. With several
+            servers make it twice the slowest answer: half of it is kept for another one.
+        max_retries: The most further attempts after the first, on any server.
+        canary: Whether to ask for known answers at first, and after each outage.
+        max_length: The longest prompt in tokens; used with `template="client"` only.
+        prompt: The words around query and document; used with `template="client"` only.
+    """
+
+    base_url: str | Sequence[str]
+    model: str = DEFAULT_MODEL
+    api_key: SecretStr | str | None = field(default=None, repr=False)
+    dialect: str = AUTO
+    template: Template = "server"
+    timeout: float = 10.0
+    max_retries: int = 2
+    canary: bool = True
+    max_length: int = 8192
+    prompt: PromptSpec = QWEN3
+    _fleet: Fleet = field(init=False, repr=False, compare=False)
+    _wrap: ClientTemplate = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        urls = [self.base_url] if isinstance(self.base_url, str) else list(self.base_url)
+        if not urls:
+            raise ConfigError("base_url must name at least one server")
+        self._set("base_url", tuple(dict.fromkeys(map(checked_base_url, urls))))
+        if self.api_key is not None:
+            self._set("api_key", checked_key(self.api_key))
+        if not 0 < self.timeout <= LONGEST or self.max_retries < 0:  # which NaN is not
+            raise ConfigError(
+                f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
+            )
+        self._check_dialect()
+        self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
+        self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
+
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> Scores:
+        """P("yes") for each document, in the order they came; see `Scorer.score`.
+
+        Raises:
+            ScorerUnavailableError: No server answered in time; it may heal.
+            RemoteRejectedError: A server refuses such requests.
+            BadScoresError: What came back is not one score in [0, 1] per document, or the
+                canary shows that the scores mean nothing.
+            ConfigError: The server can't take an instruction, or not this template.
+        """
+        if not documents:
+            return Scores([])
+        deadline = Deadline.after(self.timeout)
+        question = Question(self.model, query, documents, instruction)
+        truncated: frozenset[int] = frozenset()
+        if self.template == "client":
+            question, truncated = self._wrap(question)
+        parts = batches(question, *self._fleet.limits())
+        scores = _joined(self._score_batch(batch, deadline) for batch in parts)
+        return Scores(scores, truncated=truncated | scores.truncated, fallback=scores.fallback)
+
+    def check(self) -> list[Checkup]:
+        """Look at each server now: its dialect and what is wrong with its scores, if anything.
+
+        Raises:
+            ScorerError: A server does not answer, or not with scores.
+        """
+        return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
+
+    def fingerprint(self) -> str:
+        """What the scores depend on, and not how patiently they are asked for."""
+        asked = self.model, self.dialect, self.template, self.max_length, self.prompt
+        return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
+
+    def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
+        try:
+            return self._fleet.ask(question, deadline)
+        except TooLargeError as error:
+            count, refusal = len(question.documents), error
+        if count == 1:
+            message = f"a single document is too large: {refusal}"
+            raise RemoteRejectedError(message, status=413, of_request=True)
+        halves = batches(question, (count + 1) // 2)
+        scores = _joined(self._score_batch(half, deadline) for half in halves)
+        if refusal.learn is not None:
+            refusal.learn()
+        return scores
+
+    def _endpoint(self, url: str) -> Endpoint:
+        return Endpoint(
+            url,
+            self.model,
+            self.dialect,
+            self.template,
+            self._wrap,
+            self.canary,
+            Client(cast("SecretStr | None", self.api_key)),
+        )
+
+    def _check_dialect(self) -> None:
+        dialect = DIALECTS.get(checked_dialect(self.dialect))
+        if self.template == "client" and dialect and not dialect.clients_template:
+            raise ConfigError(
+                f'template="client" does not suit dialect {self.dialect!r}: such servers apply '
+                "their own template, or alter the client's"
+            )
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+
+def _joined(parts: Iterable[list[float]]) -> Scores:
+    """The scores of several requests, with what each said about its own."""
+    scores: list[float] = []
+    truncated: set[int] = set()
+    fallback = None
+    for part in map(Scores.of, parts):
+        truncated |= {len(scores) + place for place in part.truncated}
+        scores += part
+        fallback = fallback or part.fallback
+    return Scores(scores, truncated=truncated, fallback=fallback)

@@ -1,0 +1,91 @@
+"""Applies Qwen3's template on this side, for servers that apply none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.scorers.remote.question import Question
+
+_CONTROL = re.compile(r"<(?=\|\w+\|>|/?(?:think|tool_call|tool_response)>)")
+"""Starts what a server's tokenizer would take for a control token."""
+
+
+@dataclass(frozen=True)
+class ClientTemplate:
+    """Wraps a question so that the server only has to join query and document.
+
+    The joined text equals `PromptSpec.text` byte for byte. Documents are cut to
+    `max_length` tokens before, if the model's tokenizer is at hand: a server that cuts
+    would cut the template's end. Without a tokenizer nothing is cut.
+    """
+
+    prompt: PromptSpec
+    model: str
+    max_length: int
+
+    def __call__(self, question: Question) -> tuple[Question, frozenset[int]]:
+        """The wrapped question, and the places of the documents that were cut."""
+        spec = self.prompt
+        instruction = self._inert(question.instruction or spec.default_instruction)
+        query = (
+            f"{spec.prefix}{spec.instruction_marker} {instruction}\n"
+            f"{spec.query_marker} {self._inert(question.query)}\n"
+        )
+        cut = self._cutter(query)
+        bodies = [cut(self._inert(text)) for text in question.documents]
+        documents = [f"{spec.document_marker} {body}{spec.suffix}" for body, _ in bodies]
+        wrapped = replace(question, query=query, documents=documents, instruction=None)
+        return wrapped, frozenset(place for place, (_, was_cut) in enumerate(bodies) if was_cut)
+
+    def _inert(self, text: str) -> str:
+        """User text whose control tokens are text: a space breaks them.
+
+        Over HTTP the server tokenises, so that this is the only way to defuse them.
+        """
+        return text if self.prompt.control_tokens_in_text else _CONTROL.sub("< ", text)
+
+    def _cutter(self, query: str) -> Callable[[str], tuple[str, bool]]:
+        tokenizer = self._tokenizer
+        if tokenizer is None:
+            return lambda text: (text, False)
+        around = f"{query}{self.prompt.document_marker}{self.prompt.suffix}"
+        room = max(1, self.max_length - len(tokenizer.encode(around, add_special_tokens=False)))
+
+        def cut(text: str) -> tuple[str, bool]:
+            offsets = tokenizer.encode(f" {text}", add_special_tokens=False).offsets
+            return (
+                (text, False) if len(offsets) <= room else (text[: offsets[room - 1][1] - 1], True)
+            )
+
+        return cut
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        """The model's tokenizer, if it is on this machine."""
+        path = _tokenizer_file(self.model)
+        if path is None or find_spec("tokenizers") is None:
+            return None
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_truncation()
+        return tokenizer
+
+
+def _tokenizer_file(model: str) -> Path | None:
+    path = Path(model) / "tokenizer.json"
+    if path.is_file():
+        return path
+    if find_spec("huggingface_hub") is None or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "tokenizer.json")
+    return Path(found) if isinstance(found, str) else None
