@@ -54,9 +54,6 @@ def test_langchain_cohere(server: Running, truth: dict[int, float]) -> None:
 
 
 def test_our_own_remote_scorer(server: Running, truth: dict[int, float]) -> None:
-    remote = pytest.importorskip(
-        "qwen_rerank.scorers.remote", reason="the remote scorer is not here yet"
-    )
     scorer = RemoteScorer(server.url, canary=False)  # random weights know no capital
     assert dict(enumerate(scorer.score(QUERY, DOCUMENTS))) == pytest.approx(truth, abs=1e-6)
     local = load(model=server.service.settings.model, device="cpu")
