@@ -15,6 +15,7 @@ from benchmarks import texts
 from benchmarks.floor import operations, product_operations, product_seconds, synchronize
 from benchmarks.memory import peak_megabytes
 from benchmarks.peers import Peers, Score
+from qwen_rerank import RerankRequest
 
 AGREE = {torch.float32: 1e-5}
 TOKENS = 1024
@@ -157,7 +158,7 @@ def _check(kind: str, dtype: torch.dtype, scores: dict[str, list[float]]) -> flo
 
 
 def _work(peers: Peers, number: int, documents: list[str]) -> float:
-    encoded = peers.encoder.encode(texts.query(number), documents)
+    encoded = peers.encoder.encode(RerankRequest(texts.query(number), documents))
     return operations(
         peers.model, peers.passed, [len(tail) for tail in encoded.tails], len(encoded.head)
     )

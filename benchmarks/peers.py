@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.model import share_weights, twin
+from qwen_rerank import RerankRequest
 from qwen_rerank.prompt import QWEN3
 from qwen_rerank.scorers.local.attention import running_pack
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
@@ -75,7 +76,7 @@ class Peers:
         return self._score(self._compiled, query, documents)
 
     def _score(self, engine: Engine, query: str, documents: Sequence[str]) -> list[float]:
-        [odds] = engine.log_odds([self.encoder.encode(query, documents)])
+        [odds] = engine.log_odds([self.encoder.encode(RerankRequest(query, documents))])
         return [1 / (1 + math.exp(-o)) for o in odds]
 
     def _compiled_engine(self) -> Engine:
@@ -83,7 +84,7 @@ class Peers:
 
         backbone = twin(self.model).model.eval()
         engine = Engine(Checkpoint(backbone, self._answer))
-        some = self.encoder.encode("a", ["b", "c"])
+        some = self.encoder.encode(RerankRequest("a", ["b", "c"]))
         compile_layers(backbone, lambda: engine.log_odds([some]))
         return engine
 
@@ -111,7 +112,7 @@ class Peers:
     @torch.inference_mode()
     def last_position(self, query: str, documents: Sequence[str]) -> list[float]:
         """No vocabulary logits, prompts sorted by length and padded on the right."""
-        encoded = self.encoder.encode(query, documents)
+        encoded = self.encoder.encode(RerankRequest(query, documents))
         prompts = [torch.tensor(encoded.head + tail) for tail in encoded.tails]
         scores = [0.0] * len(prompts)
         for places in _batches([len(prompt) for prompt in prompts]):

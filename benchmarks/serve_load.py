@@ -26,7 +26,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.texts import documents, query
-from qwen_rerank import LocalScorer
+from qwen_rerank import LocalScorer, RerankRequest, Scores
 
 CLIENTS = 64
 TOLERANCE = 1e-5
@@ -100,10 +100,10 @@ def workload(scorer: LocalScorer, count: int) -> tuple[list[Request], str]:
 
 
 def score_directly(scorer: LocalScorer, asked: list[tuple[str, list[str]]]) -> list[list[float]]:
-    """In packs of several queries where the scorer can."""
-    if not hasattr(scorer, "score_many"):
-        return [scorer.score(q, d) for q, d in asked]
-    return list(scorer.score_many([q for q, _ in asked], [d for _, d in asked]))
+    """All requests in one call, which share the model's passes."""
+    outcomes = scorer.score_batch([RerankRequest(q, d) for q, d in asked])
+    found = [outcome.documents for outcome in outcomes if isinstance(outcome, Scores)]
+    return [[document.score or 0.0 for document in documents] for documents in found]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from llama_index_qwen_rerank.nodes import reranked_node
 from qwen_rerank import ConfigError, InvalidInputError
-from qwen_rerank._validation import check_query
+from qwen_rerank._validation import checked_query
 from qwen_rerank.adapter import RerankAdapter
 
 dispatcher = get_dispatcher(__name__)
@@ -125,8 +125,7 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
 def _query(query_bundle: QueryBundle | None) -> str:
     if query_bundle is None:
         raise InvalidInputError("Missing query bundle in extra info: a query is needed to rerank")
-    check_query(query_bundle.query_str, None)
-    return query_bundle.query_str
+    return checked_query(query_bundle.query_str)
 
 
 def _copies(nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:

@@ -27,7 +27,14 @@ from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.remote import RemoteScorer
 from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
 from qwen_rerank.stores import RedisStore, SqliteStore
-from qwen_rerank.types import RerankResult, Scorer, Scores
+from qwen_rerank.types import (
+    BatchScorer,
+    DocumentScore,
+    RerankRequest,
+    RerankResult,
+    Scorer,
+    Scores,
+)
 
 __version__ = "0.1.0"
 
@@ -35,8 +42,10 @@ __all__ = [
     "QWEN3",
     "QWEN3_OFFICIAL",
     "BadScoresError",
+    "BatchScorer",
     "CachedScorer",
     "ConfigError",
+    "DocumentScore",
     "FallbackScorer",
     "FeedbackError",
     "InvalidInputError",
@@ -49,6 +58,7 @@ __all__ = [
     "RedisStore",
     "RemoteRejectedError",
     "RemoteScorer",
+    "RerankRequest",
     "RerankResult",
     "RerankSettings",
     "Reranker",

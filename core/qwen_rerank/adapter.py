@@ -10,7 +10,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, PrivateAttr
 
-from qwen_rerank._validation import check_query
+from qwen_rerank._validation import checked_query
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.expansion import Merge, phrasings
 from qwen_rerank.factory import load
@@ -122,7 +122,7 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     def _phrasings(self, query: str) -> list[str]:
         if self.query_expander is None:
             return [query]
-        check_query(query, self.instruction)
+        checked_query(query)
         try:
             answer = self._expand(query)
         except Exception as error:  # an LLM's outage must not break the pipeline either

@@ -7,59 +7,74 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qwen_rerank.lexical.prefilter import Prefilter
-from qwen_rerank.types import RerankResult, Scores
+from qwen_rerank.types import DocumentScore, RerankRequest, RerankResult, Scores
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which documents are scored, each distinct text once, and how scores become a ranking.
+    """Which documents are scored, and how their scores become a ranking.
 
     Args:
-        query: What is searched for.
-        documents: All that the caller gave, in the caller's order.
-        prefilter: Chooses among very many; `None` keeps all.
+        given: The query with all documents, in the caller's order.
+        prefilter: Chooses among very many documents; `None` keeps all.
     """
 
-    query: str
-    documents: Sequence[str]
+    given: RerankRequest
     prefilter: Prefilter | None = None
 
     @cached_property
-    def places(self) -> Sequence[int]:
-        """Places of the documents to score, in the caller's order."""
-        if self.prefilter is None:
-            return range(len(self.documents))
-        return self.prefilter.keep(self.query, self.documents)
+    def request(self) -> RerankRequest:
+        """What the scorer gets: each distinct text once."""
+        documents = self.given.documents
+        texts = list(dict.fromkeys(documents[place] for place in self._places))
+        return RerankRequest(self.given.query, texts, self.given.instruction)
 
-    @cached_property
-    def texts(self) -> list[str]:
-        """What the scorer gets: the distinct texts of these documents."""
-        return list(dict.fromkeys(self.documents[place] for place in self.places))
-
-    def ranking(self, answer: Sequence[float], threshold: float | None) -> list[RerankResult]:
-        """Best first, ties in the caller's order; below them what the prefilter left out.
+    def ranking(self, scores: Scores, threshold: float | None) -> list[RerankResult]:
+        """Best first, ties in the caller's order; documents without a score stand below.
 
         Args:
-            answer: A score for each of `texts`.
-            threshold: Leave out what scores below it, and all that has no score.
+            scores: Of `request`.
+            threshold: Leave out what scores below it, and what has no score.
         """
-        scores = Scores.of(answer)
-        row = {text: i for i, text in enumerate(self.texts)}
-        rows = [(place, row[self.documents[place]]) for place in self.places]
-        ranked = [
-            RerankResult(place, float(scores[i]), i in scores.truncated, fallback=scores.fallback)
-            for place, i in sorted(rows, key=lambda pair: -scores[pair[1]])
-            if threshold is None or scores[i] >= threshold
-        ]
-        return ranked + (self._left_out() if threshold is None else [])
+        results = self._results(scores)
+        ranked = sorted(
+            (r for r in results if r.score is not None), key=lambda r: -(r.score or 0.0)
+        )
+        if threshold is None:
+            return ranked + [r for r in results if r.score is None]
+        return [r for r in ranked if r.score is not None and r.score >= threshold]
 
     def original_order(self, reason: str) -> list[RerankResult]:
-        """Every document, unscored, in the caller's order."""
-        return [RerankResult(i, None, not_reranked=reason) for i in range(len(self.documents))]
+        """Every document, without a score, in the caller's order."""
+        return [
+            RerankResult(place, None, not_reranked=reason)
+            for place in range(len(self.given.documents))
+        ]
 
-    def _left_out(self) -> list[RerankResult]:
+    def _results(self, scores: Scores) -> list[RerankResult]:
+        """One for each document of the caller, in the caller's order."""
+        found = dict(zip(self.request.documents, scores.documents, strict=True))
+        left_out = DocumentScore(None, self.prefilter.reason if self.prefilter else None)
+        scored = set(self._places)
+        return [
+            _result(place, found[text] if place in scored else left_out, scores.fallback)
+            for place, text in enumerate(self.given.documents)
+        ]
+
+    @cached_property
+    def _places(self) -> Sequence[int]:
+        """Places of the documents to score, in the caller's order."""
+        documents = self.given.documents
         if self.prefilter is None:
-            return []
-        scored = set(self.places)
-        unscored = self.original_order(self.prefilter.reason)
-        return [result for result in unscored if result.index not in scored]
+            return range(len(documents))
+        return self.prefilter.keep(self.given.query, documents)
+
+
+def _result(place: int, document: DocumentScore, fallback: str | None) -> RerankResult:
+    return RerankResult(
+        place,
+        document.score,
+        document.truncated,
+        document.reason,
+        fallback if document.score is not None else None,
+    )

@@ -4,71 +4,64 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from qwen_rerank.errors import ScorerError
-from qwen_rerank.types import Answer, Scores
-
-
-@dataclass(frozen=True, slots=True)
-class CachedScore:
-    """What is remembered of one pair."""
-
-    score: float
-    truncated: bool = False
+from qwen_rerank.types import DocumentScore, Outcome, RerankRequest, Scores
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of one query, and what is known of them.
+    """The pairs of one request, and what is known of them.
 
     Args:
-        query: What is searched for.
-        documents: The candidates; may hold equal texts.
+        request: May hold equal documents.
         keys: Of each document with the query, see `pair_key`.
         known: What a store knows, of these pairs and of others.
     """
 
-    query: str
-    documents: Sequence[str]
+    request: RerankRequest
     keys: Sequence[bytes]
-    known: Mapping[bytes, CachedScore]
+    known: Mapping[bytes, DocumentScore]
 
     @cached_property
     def new(self) -> dict[bytes, str]:
         """The documents that have to be scored, each once, by their keys."""
-        pairs = zip(self.keys, self.documents, strict=True)
+        pairs = zip(self.keys, self.request.documents, strict=True)
         return {key: text for key, text in pairs if key not in self.known}
+
+    @property
+    def missing(self) -> RerankRequest:
+        """The request for what is new."""
+        return replace(self.request, documents=list(self.new.values()))
 
     @cached_property
     def name(self) -> bytes:
         """Equal for all who lack just the same pairs."""
         return hashlib.blake2b(b"".join(self.new), digest_size=16).digest()
 
-    def scored(self, answer: Scores) -> dict[bytes, CachedScore]:
-        """What to remember of an answer for `new`."""
-        return {
-            key: CachedScore(score, place in answer.truncated)
-            for place, (key, score) in enumerate(zip(self.new, answer, strict=True))
-        }
+    def scored(self, scores: Scores) -> dict[bytes, DocumentScore]:
+        """What to remember of the scores of `missing`."""
+        pairs = zip(self.new, scores.documents, strict=True)
+        return {key: document for key, document in pairs if document.score is not None}
 
-    def would_mix(self, fresh: Mapping[bytes, Answer]) -> bool:
+    def would_mix(self, fresh: Mapping[bytes, Outcome]) -> bool:
         """Whether a fallback's scores would stand beside remembered ones."""
-        answer = fresh.get(self.name, ())
-        fell_back = not isinstance(answer, ScorerError) and Scores.of(answer).fallback is not None
+        outcome = fresh.get(self.name)
+        fell_back = isinstance(outcome, Scores) and outcome.fallback is not None
         return fell_back and any(key in self.known for key in self.keys)
 
-    def answer(self, fresh: Mapping[bytes, Answer]) -> Scores | ScorerError:
-        """One score per document, from what is known and from the answers by `name`."""
+    def outcome(self, fresh: Mapping[bytes, Outcome]) -> Outcome:
+        """One score for each document, from what is known and from the outcomes by `name`."""
         if not self.new:
-            return _scores([self.known[key] for key in self.keys], remembered=True)
-        answer = fresh[self.name]
-        if isinstance(answer, ScorerError):
-            return answer
-        scores = Scores.of(answer)
-        found = self.scored(scores)  # `known` holds other queries' pairs too: it is not copied
-        return _scores([found.get(key) or self.known[key] for key in self.keys], scores.fallback)
+            return Scores(tuple(self.known[key] for key in self.keys), remembered=True)
+        outcome = fresh[self.name]
+        if not isinstance(outcome, Scores):
+            return outcome
+        new = dict(zip(self.new, outcome.documents, strict=True))
+        # `known` holds the pairs of other requests too: it is not copied
+        documents = tuple(new.get(key) or self.known[key] for key in self.keys)
+        return Scores(documents, outcome.fallback)
 
 
 def pair_key(identity: str, instruction: str | None, query: str, document: str) -> bytes:
@@ -82,11 +75,3 @@ def pair_key(identity: str, instruction: str | None, query: str, document: str) 
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.digest()
-
-
-def _scores(
-    found: Sequence[CachedScore], fallback: str | None = None, *, remembered: bool = False
-) -> Scores:
-    cut = [place for place, one in enumerate(found) if one.truncated]
-    scores = [one.score for one in found]
-    return Scores(scores, truncated=cut, fallback=fallback, remembered=remembered)

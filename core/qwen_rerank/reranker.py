@@ -8,20 +8,14 @@ from functools import cached_property, partial
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from qwen_rerank._threads import CallPool
-from qwen_rerank._validation import (
-    check_documents,
-    check_limits,
-    check_phrasings,
-    check_queries,
-    check_query,
-)
-from qwen_rerank.asking import ask, ask_many
+from qwen_rerank._validation import check_limits, check_list
 from qwen_rerank.candidates import Candidates
-from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.errors import ConfigError, InvalidInputError, ScorerError
 from qwen_rerank.expansion import Merge, merge_rankings
 from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.outage import OutageLog
-from qwen_rerank.types import Answer, OnProgress, RerankResult, Scorer, Scores
+from qwen_rerank.scorers.single import as_batch_scorer
+from qwen_rerank.types import Outcome, RerankRequest, RerankResult, Scorer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,12 +28,12 @@ class Reranker:
 
     Args:
         scorer: Gives the scores.
-        instruction: The task in one English sentence, where a call names none.
-        on_error: What to do when a scorer is out of reach or answers nonsense:
+        instruction: The task in one English sentence, for calls that name none.
+        on_error: What to do when a scorer is out of reach or gives invalid scores:
             `"original_order"` keeps the order of the documents, without scores and marked
             as such; `"raise"` raises. Wrong input, wrong settings and a model that does
-            not load raise in any case.
-        prefilter: What to score when there are very many candidates; `None` scores all.
+            not load always raise.
+        prefilter: Chooses what is scored when there are very many candidates; `None` scores all.
     """
 
     def __init__(
@@ -56,11 +50,12 @@ class Reranker:
         self.instruction = instruction
         self.on_error = on_error
         self.prefilter = prefilter
+        self._batch_scorer = as_batch_scorer(scorer)
         self._outages = OutageLog()
 
     @property
     def calls_not_reranked(self) -> int:
-        """How many calls kept the original order for want of scores, since the start."""
+        """How many calls kept the original order because there were no scores, since the start."""
         return self._outages.total
 
     def rerank(
@@ -83,21 +78,22 @@ class Reranker:
             instruction: The task in one English sentence; `None` means the reranker's own.
 
         Returns:
-            The best results first; equal scores stay in the caller's order. What the
-            prefilter left out stands below them in the caller's order, without a score and
-            with the reason; no `score_threshold` lets it pass.
+            The best results first; equal scores stay in the caller's order. Documents without
+            a score stand below them in the caller's order, with the reason. A
+            `score_threshold` leaves them out.
 
         Raises:
             InvalidInputError: An argument is not of the kind said above.
-            ScorerError: No scores could be had; see `on_error`.
+            ScorerError: There are no scores; see `on_error`.
         """
-        task = self._task(instruction)
-        check_query(query, task)
-        check_documents(documents)
-        check_limits(top_n, score_threshold)
-        candidates = Candidates(query, documents, self.prefilter)
-        answer = ask(self.scorer, query, candidates.texts, task)
-        return self._ranking(candidates, answer, score_threshold)[:top_n]
+        [ranking] = self.rerank_many(
+            [query],
+            [documents],
+            top_n=top_n,
+            score_threshold=score_threshold,
+            instruction=instruction,
+        )
+        return ranking
 
     def rerank_many(
         self,
@@ -107,12 +103,10 @@ class Reranker:
         top_n: int | None = None,
         score_threshold: float | None = None,
         instruction: str | None = None,
-        on_progress: OnProgress | None = None,
     ) -> list[list[RerankResult]]:
         """`rerank` for many queries, each with documents of its own.
 
-        All input is checked before anything is scored. A scorer that can share work between
-        queries (`BulkScorer`) gets them in one call; when all of it fails, it fails for all.
+        All input is checked before anything is scored. The scorer gets all queries in one call.
 
         Args:
             queries: What is searched for.
@@ -120,22 +114,16 @@ class Reranker:
             top_n: For each query, as in `rerank`.
             score_threshold: For each query, as in `rerank`.
             instruction: For each query, as in `rerank`.
-            on_progress: Told how many documents are done, and how many there are in all;
-                equal texts of one query count once.
 
         Returns:
             What `rerank` returns, for each query.
         """
-        task = self._task(instruction)
-        check_queries(queries, documents_per_query, task)
         check_limits(top_n, score_threshold)
-        pairs = zip(queries, documents_per_query, strict=True)
-        many = [Candidates(query, documents, self.prefilter) for query, documents in pairs]
-        texts = [candidates.texts for candidates in many]
-        answers = ask_many(self.scorer, queries, texts, task, on_progress)
+        many = self._candidates(queries, documents_per_query, instruction)
+        outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
         return [
-            self._ranking(candidates, answer, score_threshold)[:top_n]
-            for candidates, answer in zip(many, answers, strict=True)
+            self._ranking(candidates, outcome, score_threshold)[:top_n]
+            for candidates, outcome in zip(many, outcomes, strict=True)
         ]
 
     def rerank_queries(
@@ -150,7 +138,7 @@ class Reranker:
     ) -> list[RerankResult]:
         """Rank documents by their relevance to any of several phrasings of one query.
 
-        When a scorer answers for some phrasings only, the others are left out.
+        When a scorer gives scores for some phrasings only, the others are left out.
 
         Args:
             queries: The phrasings; equal ones count once. A single one is plain `rerank`.
@@ -161,12 +149,13 @@ class Reranker:
             score_threshold: Compared with the best score.
             instruction: The same for every phrasing.
         """
-        check_phrasings(queries, self._task(instruction))
         check_limits(top_n, score_threshold)
+        check_list("queries", queries)
+        if not queries:
+            raise InvalidInputError("queries must hold at least one text, it is empty")
         distinct = list(dict.fromkeys(queries))
         rankings = self.rerank_many(distinct, [documents] * len(distinct), instruction=instruction)
-        merged = merge_rankings(rankings, merge)
-        return _above(merged, score_threshold)[:top_n]
+        return _above(merge_rankings(rankings, merge), score_threshold)[:top_n]
 
     async def arerank(
         self,
@@ -196,20 +185,34 @@ class Reranker:
         call = partial(contextvars.copy_context().run, function, *args, **kwargs)
         return await self._calls.run(call)
 
-    def _task(self, instruction: str | None) -> str | None:
-        return self.instruction if instruction is None else instruction
+    def _candidates(
+        self,
+        queries: Sequence[str],
+        documents_per_query: Sequence[Sequence[str]],
+        instruction: str | None,
+    ) -> list[Candidates]:
+        check_list("queries", queries)
+        check_list("documents_per_query", documents_per_query, "lists")
+        if len(queries) != len(documents_per_query):
+            raise InvalidInputError(
+                f"wanted one list of documents for each of {len(queries)} queries, "
+                f"got {len(documents_per_query)}"
+            )
+        instruction = self.instruction if instruction is None else instruction
+        given = zip(queries, documents_per_query, strict=True)
+        return [Candidates(RerankRequest(q, d, instruction), self.prefilter) for q, d in given]
 
     def _ranking(
-        self, candidates: Candidates, answer: Answer, threshold: float | None
+        self, candidates: Candidates, outcome: Outcome, threshold: float | None
     ) -> list[RerankResult]:
-        if not isinstance(answer, ScorerError):
-            if Scores.of(answer).news:
+        if not isinstance(outcome, ScorerError):
+            if outcome.documents and not outcome.remembered:
                 self._outages.ended()
-            return candidates.ranking(answer, threshold)
+            return candidates.ranking(outcome, threshold)
         if self.on_error == "raise":
-            raise answer
-        self._outages.log(answer)
-        return candidates.original_order(f"{type(answer).__name__}: {answer}")
+            raise outcome
+        self._outages.log(outcome)
+        return candidates.original_order(f"{type(outcome).__name__}: {outcome}")
 
     @cached_property
     def _calls(self) -> CallPool:

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from qwen_rerank.errors import ConfigError, MissingDependencyError
 from qwen_rerank.fork_lock import ForkLock
-from qwen_rerank.pairs import CachedScore
 from qwen_rerank.scorers.breaker import CircuitBreaker
 from qwen_rerank.scorers.cached import HOUR
+from qwen_rerank.types import DocumentScore
 
 logger = logging.getLogger(__name__)
 
@@ -64,19 +64,19 @@ class SqliteStore:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_lock", ForkLock(settle=partial(close_own, self._open)))
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """See `ScoreStore`."""
-        found: dict[bytes, CachedScore] = {}
+        found: dict[bytes, DocumentScore] = {}
         for part in _parts(keys):
             with self._failing_open() as well:
                 if not well:
                     break
                 query = _SELECT + f"({','.join('?' * len(part))})"
                 for key, score, cut in self._connection().execute(query, (time.time(), *part)):
-                    found[key] = CachedScore(score, bool(cut))
+                    found[key] = DocumentScore(score, truncated=bool(cut))
         return found
 
-    def put(self, found: Mapping[bytes, CachedScore]) -> None:
+    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
         """See `ScoreStore`; what has expired is deleted, a part at a time."""
         now = time.time()
         for part in _parts(list(found.items())):
@@ -168,7 +168,7 @@ class RedisStore:
             )
         object.__setattr__(self, "_client", client)
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """See `ScoreStore`."""
         values: dict[bytes, bytes | None] = {}
         for part in _parts(keys):
@@ -178,12 +178,12 @@ class RedisStore:
                 answer = self._client.mget([self._name(key) for key in part])
                 values |= zip(part, answer, strict=True)
         return {
-            key: CachedScore(*_VALUE.unpack(value))
+            key: _unpacked(value)
             for key, value in values.items()
             if value is not None and len(value) == _VALUE.size
         }
 
-    def put(self, found: Mapping[bytes, CachedScore]) -> None:
+    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
         """See `ScoreStore`."""
         for part in _parts(list(found.items())):
             with _failing_open(self._breaker, "Redis") as well:
@@ -200,6 +200,11 @@ class RedisStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.url, self.ttl, self.prefix)
+
+
+def _unpacked(value: bytes) -> DocumentScore:
+    score, truncated = _VALUE.unpack(value)
+    return DocumentScore(score, truncated=truncated)
 
 
 def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:

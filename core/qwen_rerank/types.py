@@ -1,17 +1,19 @@
-"""The contract at the bottom: what a scorer does and what a caller gets back."""
+"""The contract: what a scorer gets, what it gives back, and what a caller sees."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from qwen_rerank._validation import checked_documents, checked_instruction, checked_query
 from qwen_rerank.errors import ScorerError
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Anything that can say how relevant documents are to a query."""
+    """What a user may write: one method that scores documents against a query."""
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
@@ -27,71 +29,101 @@ class Scorer(Protocol):
             P("yes") for each document, in [0, 1], in the order of `documents`.
 
         Raises:
-            ScorerError: No scores could be had; see its subclasses.
+            ScorerError: There are no scores; its subclasses say why.
         """
         ...
 
 
-Answer = Sequence[float] | ScorerError
-"""One score per text, or why there are none."""
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """One query with its documents. The texts are checked when the request is made.
 
-OnProgress = Callable[[int, int], None]
-"""Told now and then how many documents are done, and how many there are in all."""
+    A lone surrogate, which UTF-8 can't hold, becomes U+FFFD.
 
-
-@runtime_checkable
-class BulkScorer(Scorer, Protocol):
-    """A scorer that is quicker with many queries in one call than with one after another."""
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Sequence[Answer]:
-        """What `score` gives for each query with its own documents, in the order of both.
-
-        Where one query alone could not be scored, its ScorerError may stand in its place.
-
-        Raises:
-            ScorerError: No scores could be had for any of them.
-        """
-        ...
-
-
-class Scores(list[float]):
-    """A list of scores that also knows how they came about.
-
-    A scorer that has nothing to add may return a plain list.
+    Raises:
+        InvalidInputError: A value is not a text, or the query or the instruction is blank.
     """
 
-    def __init__(
-        self,
-        scores: Iterable[float],
-        *,
-        truncated: Iterable[int] = (),
-        fallback: str | None = None,
-        remembered: bool = False,
-    ) -> None:
-        super().__init__(scores)
-        self.fallback = fallback
-        """Why another model than the one that was meant gave these scores, if one did."""
-        self.truncated = frozenset(truncated)
-        """Places of the documents whose ends did not fit into `max_length`."""
-        self.remembered = remembered
-        """Whether all came from a cache, which says nothing about how the scorer is now."""
+    query: str
+    documents: Sequence[str]
+    instruction: str | None = None
+    """The task in one English sentence; `None` means the model's default."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "query", checked_query(self.query))
+        object.__setattr__(self, "documents", checked_documents(self.documents))
+        object.__setattr__(self, "instruction", checked_instruction(self.instruction))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentScore:
+    """The score of one document, or the reason why it has none."""
+
+    score: float | None
+    """P("yes") in [0, 1]."""
+    reason: str | None = None
+    """Why there is no score; `None` exactly when there is one."""
+    truncated: bool = False
+    """Whether the document's end was cut to fit into the model's `max_length`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a scorer gives for one request."""
+
+    documents: tuple[DocumentScore, ...] = ()
+    """One for each document of the request, in its order."""
+    fallback: str | None = None
+    """Why another model than the configured one gave these scores, if one did."""
+    remembered: bool = False
+    """Whether all scores came from a cache. Such scores say nothing about a server's health."""
 
     @classmethod
-    def of(cls, scores: Sequence[float]) -> Scores:
-        """These scores, with what they know about themselves."""
-        return scores if isinstance(scores, cls) else cls(scores)
+    def of(cls, scores: Iterable[float]) -> Scores:
+        """Plain scores, one for each document."""
+        return cls(tuple(map(DocumentScore, scores)))
 
-    @property
-    def news(self) -> bool:
-        """Whether a scorer has just given them: the sign that it is well."""
-        return bool(self) and not self.remembered
+
+Outcome = Scores | ScorerError
+"""The scores of one request, or the error that left it without any."""
+
+
+class BatchScorer(ABC):
+    """What the scorers of this package do: score many requests in one call."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """Score each request.
+
+        Returns:
+            One outcome for each request, in their order. An error concerns its request only.
+
+        Raises:
+            ModelLoadError: The model is missing or broken.
+            InvalidInputError: The query of a request is too long for the model.
+        """
+
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> list[float]:
+        """P("yes") for each document, in the order of `documents`; see `Scorer.score`.
+
+        Raises:
+            InvalidInputError: An argument is not of the right type.
+            ScorerError: There are no scores, or a document has none.
+        """
+        [outcome] = self.score_batch([RerankRequest(query, documents, instruction)])
+        if isinstance(outcome, ScorerError):
+            raise outcome
+        return [_score_of(place, document) for place, document in enumerate(outcome.documents)]
+
+
+def _score_of(place: int, document: DocumentScore) -> float:
+    if document.score is None:
+        raise ScorerError(f"documents[{place}] has no score: {document.reason}")
+    return document.score
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +137,6 @@ class RerankResult:
     truncated: bool = False
     """Whether the document's end was cut to fit into the model's `max_length`."""
     not_reranked: str | None = None
-    """Why it has no score: an outage, or `max_candidates`; `None` when it was scored."""
+    """Why the document has no score; `None` when it has one."""
     fallback: str | None = None
-    """Why another model than the one that was meant gave the score, if one did."""
+    """Why another model than the configured one gave the score, if one did."""

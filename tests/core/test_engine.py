@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from qwen_rerank import QWEN3, LocalScorer, ScorerError
+from qwen_rerank import QWEN3, LocalScorer, RerankRequest, ScorerError, Scores
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint, read_tokenizer
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
@@ -206,29 +206,6 @@ def test_threads_share_an_engine(tiny_model: Path, plainly: Plainly) -> None:
         close(ours, truth)
 
 
-def test_progress_counts_up_to_all(tiny_model: Path) -> None:
-    engine = make_engine(tiny_model, 100)
-    told: list[tuple[int, int]] = []
-    engine.log_odds(MANY, lambda done, total: told.append((done, total)))
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
-    assert told[-1] == (11, 11)
-    assert len(told) > 3
-
-
-def test_an_error_in_the_callers_progress_leaves_the_engine_usable(
-    tiny_model: Path, plainly: Plainly
-) -> None:
-    engine = make_engine(tiny_model, 100)
-
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        engine.log_odds(MANY, stop)
-    assert not engine._planner._waiting
-    close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
-
-
 MAKERS = {"Intel": "GenuineIntel", "AMD": "AuthenticAMD"}
 
 
@@ -362,10 +339,12 @@ def test_a_document_without_memory_fails_its_own_call_only(
 def test_prompts_up_to_the_limit_and_beyond(tmp_path: Path, qwen3_tokenizer: Tokenizer) -> None:
     folder = save_causal(tmp_path, qwen3_tokenizer, max_position_embeddings=600)
     documents = ["word " * n for n in (1, 100, 498, 520, 530, 531, 532, 540, 5000)]
-    scores = LocalScorer(str(folder), device="cpu", dtype="float32").score("q", documents)
+    scorer = LocalScorer(str(folder), device="cpu", dtype="float32")
+    [outcome] = scorer.score_batch([RerankRequest("q", documents)])
+    assert isinstance(outcome, Scores)
     truth = OfficialReranker(folder, max_length=600).score("q", documents)
-    assert scores == pytest.approx(truth, abs=1e-5)
-    assert 8 in scores.truncated
+    assert [d.score for d in outcome.documents] == pytest.approx(truth, abs=1e-5)
+    assert outcome.documents[8].truncated
 
 
 @pytest.fixture
@@ -399,7 +378,9 @@ def kendall(left: list[float], right: list[float]) -> float:
 
 def test_the_encoder_feeds_the_engine(tiny_model: Path, qwen3_tokenizer: Tokenizer) -> None:
     encoder = PromptEncoder(qwen3_tokenizer, QWEN3, 4096)
-    encoded = [encoder.encode(q, ["a", "some words", ""]) for q in ("one", "two words")]
+    encoded = [
+        encoder.encode(RerankRequest(q, ["a", "some words", ""])) for q in ("one", "two words")
+    ]
     engine = make_engine(tiny_model)
     together = engine.log_odds(encoded)
     close(together, [engine.log_odds([e])[0] for e in encoded])

@@ -76,17 +76,15 @@ def test_truncation_is_said_of_each_result(tiny_model: Path) -> None:
         ({"query": ""}, "query must hold a text, it is blank"),
         ({"query": None}, "query must be a text, got NoneType"),
         ({"query": b"bytes"}, "query must be a text, got bytes"),
-        ({"query": "\ud800"}, "query is no valid Unicode text: a lone surrogate at character 0"),
         ({"documents": "one text"}, "documents must be a list of texts, got str"),
         ({"documents": None}, "documents must be a list of texts, got NoneType"),
         ({"documents": {"a"}}, "documents must be a list of texts, got set"),
         ({"documents": ["a", 7]}, r"documents\[1\] must be a text, got int"),
-        ({"documents": ["a\udfff"]}, r"documents\[0\] is no valid Unicode text"),
         ({"instruction": " "}, "instruction must hold a text or be None"),
         ({"top_n": 0}, "top_n must be a whole number from 1, or None, got 0"),
         ({"top_n": True}, "top_n must .*, got True"),
         ({"top_n": 2.0}, "top_n must .*, got 2.0"),
-        ({"score_threshold": 1.5}, r"score_threshold must lie in \[0, 1\]"),
+        ({"score_threshold": 1.5}, "score_threshold must be between 0 and 1"),
         ({"score_threshold": math.nan}, "score_threshold"),
         ({"score_threshold": True}, "score_threshold must .*, got True"),
     ],
@@ -111,7 +109,7 @@ def test_a_score_that_is_none_is_an_error(score: Any) -> None:
 def test_a_model_that_computes_nan_is_an_error(tmp_path: Path, qwen3_tokenizer: Tokenizer) -> None:
     folder = save_causal(tmp_path, qwen3_tokenizer, initializer_range=float("inf"))
     reranker = load(model=str(folder), device="cpu", on_error="raise")
-    with pytest.raises(BadScoresError, match="computed a number that is none"):
+    with pytest.raises(BadScoresError, match="computed gave NaN or infinity"):
         reranker.rerank("a", ["b"])
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from qwen_rerank import RerankResult, SqliteStore
 from qwen_rerank.feedback import FeedbackStore
-from qwen_rerank.pairs import CachedScore
+from qwen_rerank.types import DocumentScore
 from tests.remote.test_forks import held, in_a_child, start_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 RESULTS = [RerankResult(0, 0.9), RerankResult(1, 0.1)]
-SCORE = {b"a" * 16: CachedScore(0.25)}
+SCORE = {b"a" * 16: DocumentScore(0.25)}
 
 
 def judge(store: FeedbackStore) -> bool:

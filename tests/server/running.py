@@ -18,7 +18,7 @@ from qwen_rerank.server.app import make_app
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import word_overlap
-from qwen_rerank.types import Scores
+from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scores
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
@@ -38,8 +38,8 @@ def on_a_loop(service: Service) -> Iterator[Service]:
 
 
 @dataclass
-class ManyFake:
-    """Scores words in common, several queries at once; waits while `gate` is closed."""
+class ManyFake(BatchScorer):
+    """Scores words in common; waits while `gate` is closed."""
 
     gate: threading.Event = field(default_factory=threading.Event)
     calls: list[list[tuple[str, list[str]]]] = field(default_factory=list)
@@ -48,27 +48,13 @@ class ManyFake:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def score(
-        self, query: str, documents: Sequence[str], *, instruction: str | None = None
-    ) -> Scores:
-        return self.score_many([query], [documents], instruction=instruction)[0]
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-    ) -> list[Scores]:
-        self.calls.append([(q, list(d)) for q, d in zip(queries, documents, strict=True)])
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        self.calls.append([(request.query, list(request.documents)) for request in requests])
         assert self.gate.wait(PATIENCE)
-        for query in queries:
-            if error := self.fails(query):
+        for request in requests:
+            if error := self.fails(request.query):
                 raise error
-        return [
-            Scores([word_overlap(q, d) for d in found])
-            for q, found in zip(queries, documents, strict=True)
-        ]
+        return [Scores.of(word_overlap(r.query, d) for d in r.documents) for r in requests]
 
     def asked(self, query: str) -> int:
         """How many documents the model got for a query."""

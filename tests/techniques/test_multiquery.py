@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +15,18 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
-from qwen_rerank import InvalidInputError, Reranker, ScorerUnavailableError, load
+from qwen_rerank import (
+    BatchScorer,
+    DocumentScore,
+    InvalidInputError,
+    Reranker,
+    RerankRequest,
+    ScorerUnavailableError,
+    load,
+)
 from qwen_rerank.expansion import merge_rankings, phrasings
 from qwen_rerank.testing import FakeScorer, word_overlap
-from qwen_rerank.types import RerankResult, Scores
+from qwen_rerank.types import Outcome, RerankResult, Scores
 
 QUERY, OTHER = "money back", "refund duration"
 DOCUMENTS = ["back pain", "the refund duration is five days", "money matters", "sky"]
@@ -67,17 +76,21 @@ def test_rank_fusion_prefers_what_all_phrasings_like() -> None:
     assert [one.score for one in merge_rankings(rankings, "rrf")] == [0.8, 1.0, 0.7]
 
 
-class HalfDown:
-    """Answers one query only, or scores it by another model."""
+class HalfDown(BatchScorer):
+    """Scores one query only, or scores the other one by another model."""
 
     def __init__(self, instead: str | None) -> None:
         self.instead = instead
 
-    def score(self, query: str, documents: Any, *, instruction: str | None = None) -> list[float]:
-        if query == QUERY and self.instead is None:
-            raise ScorerUnavailableError("down")
-        fallback = self.instead if query == QUERY else None
-        return Scores([0.9 if fallback else 0.2 for _ in documents], fallback=fallback)
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        return [self._outcome(request) for request in requests]
+
+    def _outcome(self, request: RerankRequest) -> Outcome:
+        if request.query == QUERY and self.instead is None:
+            return ScorerUnavailableError("down")
+        fallback = self.instead if request.query == QUERY else None
+        score = DocumentScore(0.9 if fallback else 0.2)
+        return Scores((score,) * len(request.documents), fallback)
 
 
 @pytest.mark.parametrize("instead", [None, "another model scored"])

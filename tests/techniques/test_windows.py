@@ -14,7 +14,15 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
-from qwen_rerank import ConfigError, InvalidInputError, LocalScorer, Scores, WindowScorer, load
+from qwen_rerank import (
+    ConfigError,
+    InvalidInputError,
+    LocalScorer,
+    RerankRequest,
+    Scores,
+    WindowScorer,
+    load,
+)
 from qwen_rerank.splitting import token_counter
 
 QUERY = "How long does a refund for damaged goods take?"
@@ -24,8 +32,15 @@ SHORT = ["Delivery takes three days.", "", "退款需要五个工作日。", "A 
 LENGTH = 160
 
 
-def scores(kind: type[LocalScorer], documents: list[str]) -> Scores:
-    return kind("builtin", device="cpu", max_length=LENGTH).score(QUERY, documents)
+def scores(
+    kind: type[LocalScorer], documents: list[str], model: str = "builtin"
+) -> tuple[list[float], set[int]]:
+    """The scores, and the places of the truncated documents."""
+    scorer = kind(model, device="cpu", max_length=LENGTH)
+    [outcome] = scorer.score_batch([RerankRequest(QUERY, documents)])
+    assert isinstance(outcome, Scores)
+    found = enumerate(outcome.documents)
+    return [d.score or 0.0 for d in outcome.documents], {i for i, d in found if d.truncated}
 
 
 @pytest.mark.parametrize("place", ["end", "middle"])
@@ -33,20 +48,20 @@ def test_the_answer_behind_the_cut_is_found(place: str) -> None:
     """Where it helps: a cut reads none of it."""
     long = f"{TALK}{ANSWER}" if place == "end" else f"{TALK}{ANSWER} {TALK}"
     documents = [TALK, long, SHORT[0]]
-    cut, whole = (scores(kind, documents) for kind in (LocalScorer, WindowScorer))
+    (cut, cut_places), (whole, places) = (scores(k, documents) for k in (LocalScorer, WindowScorer))
     assert cut[1] == pytest.approx(cut[0], abs=1e-5)
     assert whole[1] == max(whole)
     assert whole[1] > 10 * cut[1]
-    assert (set(cut.truncated), set(whole.truncated)) == ({0, 1}, set())
+    assert (cut_places, places) == ({0, 1}, set())
 
 
 def test_documents_that_fit_keep_their_scores_to_the_last_digit(tiny_model: Path) -> None:
     """Where it must change nothing; long neighbours included."""
     for documents in (SHORT, [*SHORT, TALK], [TALK, *SHORT, TALK + ANSWER]):
         for model in ("builtin", str(tiny_model)):
-            plain = LocalScorer(model, device="cpu", max_length=LENGTH).score(QUERY, documents)
-            best = WindowScorer(model, device="cpu", max_length=LENGTH).score(QUERY, documents)
-            fits = [i for i in range(len(documents)) if i not in plain.truncated]
+            plain, truncated = scores(LocalScorer, documents, model)
+            best, _ = scores(WindowScorer, documents, model)
+            fits = [i for i in range(len(documents)) if i not in truncated]
             assert [best[i] for i in fits] == [plain[i] for i in fits]
             assert all(after >= before for after, before in zip(best, plain, strict=True))
 
@@ -69,23 +84,6 @@ def test_a_long_query_makes_no_thousands_of_windows(tiny_model: Path) -> None:
     assert len(best.score(query, ["Beijing"])) == 1
     with pytest.raises(InvalidInputError, match="windows of at least 32 tokens"):
         best.score(query, ["red blue " * 500])
-
-
-def test_progress_ends_with_the_last_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int]] = []
-    scorer = WindowScorer("builtin", device="cpu", max_length=LENGTH)
-    engine = scorer._shared_model().engine
-    at_windows: list[list[tuple[int, int]]] = []
-    log_odds = engine.log_odds
-
-    def watched(*given: Any) -> Any:
-        at_windows.append(list(told))
-        return log_odds(*given)
-
-    monkeypatch.setattr(engine, "log_odds", watched)
-    scorer.score_many([QUERY], [[*SHORT, TALK]], on_progress=lambda *done: told.append(done))
-    assert (5, 5) not in at_windows[-1]
-    assert told[-1] == (5, 5)
 
 
 def langchain_best(settings: dict[str, Any]) -> str:

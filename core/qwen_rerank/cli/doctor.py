@@ -14,6 +14,7 @@ from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.prompt import QWEN3
 from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.settings import ScorerSettings
+from qwen_rerank.types import RerankRequest
 
 QUERY = "What is the capital of China?"
 RIGHT = "The capital of China is Beijing."
@@ -82,7 +83,7 @@ def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     encoder = PromptEncoder(tokenizer, QWEN3, positions)
     yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
-    encoded = encoder.encode(QUERY, [RIGHT])
+    encoded = encoder.encode(RerankRequest(QUERY, [RIGHT]))
     yield "answers", f"yes is token {yes}, no is token {no} (Qwen3: 9693, 2152)"
     lengths = len(encoded.head), len(encoded.tails[0])
     yield "prompt", f"{lengths[0]} + {lengths[1]} tokens for the test pair (Qwen3: 69 + 16)"

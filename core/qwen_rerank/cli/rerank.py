@@ -12,7 +12,6 @@ from typing import Any
 
 from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.cli.progress import document_bar
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.rows import rows
 from qwen_rerank.settings import RerankSettings
@@ -33,14 +32,12 @@ def run(arguments: argparse.Namespace) -> None:
     given = {"on_error": "raise", **given_settings(arguments, RerankSettings)}
     settings = RerankSettings(**given)
     documents = _documents(arguments.file)
-    with document_bar() as bar:
-        [results] = load(settings).rerank_many(
-            [arguments.query],
-            [documents],
-            top_n=settings.top_n,
-            score_threshold=settings.score_threshold,
-            on_progress=bar,
-        )
+    results = load(settings).rerank(
+        arguments.query,
+        documents,
+        top_n=settings.top_n,
+        score_threshold=settings.score_threshold,
+    )
     _make_printable("utf-8" if arguments.json else None)
     show = _print_json if arguments.json else _print_table
     show(results, documents)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from qwen_rerank._validation import check_text
+from qwen_rerank._validation import checked_text
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.feedback.database import Row
 from qwen_rerank.feedback.statistics import TOP
@@ -50,7 +50,7 @@ def ranking_row(
 
 def check_id(rerank_id: str) -> None:
     """Raise InvalidInputError unless it is a text with something in it."""
-    check_text("rerank_id", rerank_id)
+    checked_text("rerank_id", rerank_id)
     if not rerank_id:
         raise InvalidInputError("rerank_id must hold a text, it is empty")
 

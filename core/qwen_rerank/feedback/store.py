@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank._validation import check_documents, check_limits, check_query
+from qwen_rerank._validation import check_limits, checked_documents, checked_query
 from qwen_rerank.errors import InvalidInputError, UnknownRerankError
 from qwen_rerank.feedback import statistics
 from qwen_rerank.feedback.database import PATIENCE, Database, Row
@@ -101,8 +101,8 @@ class FeedbackStore:
             InvalidInputError: An argument is of the wrong kind, or there is a ranking of this
                 id already.
         """
-        check_query(query, None)
-        check_documents(documents)
+        checked_query(query)
+        checked_documents(documents)
         check_limits(top_n, None)
         if rerank_id is not None:
             check_id(rerank_id)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 from cachetools import TTLCache
 
-from qwen_rerank.answers import only_scores, typed
-from qwen_rerank.asking import ask_many
-from qwen_rerank.errors import ScorerError
 from qwen_rerank.fingerprint import check_fingerprint, fingerprint_of
 from qwen_rerank.fork_lock import ForkLock
-from qwen_rerank.pairs import CachedScore, Pairs, pair_key
-from qwen_rerank.progress import Progress
+from qwen_rerank.pairs import Pairs, pair_key
+from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.single_flight import SingleFlight
-from qwen_rerank.types import Answer, OnProgress, Scorer, Scores
+from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scorer, Scores
 
 HOUR = 3600.0
 MOST_PAIRS = 100_000
@@ -27,11 +25,11 @@ MOST_PAIRS = 100_000
 class ScoreStore(Protocol):
     """Where scores are kept. Thread-safe; may forget what it likes."""
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """What is known of these keys."""
         ...
 
-    def put(self, found: Mapping[bytes, CachedScore]) -> None:
+    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
         """Remember these."""
         ...
 
@@ -48,19 +46,19 @@ class MemoryStore:
     ttl: float = HOUR
     size: int = MOST_PAIRS
     _lock: ForkLock = field(init=False, repr=False, compare=False)
-    _scores: TTLCache[bytes, CachedScore] = field(init=False, repr=False, compare=False)
+    _scores: TTLCache[bytes, DocumentScore] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_lock", ForkLock(self._forget))
         self._forget()
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, CachedScore]:
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """See `ScoreStore`."""
         with self._lock:
             known = ((key, self._scores.get(key)) for key in keys)
             return {key: score for key, score in known if score is not None}
 
-    def put(self, found: Mapping[bytes, CachedScore]) -> None:
+    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
         """See `ScoreStore`."""
         with self._lock:
             self._scores.update(found)
@@ -73,7 +71,7 @@ class MemoryStore:
 
 
 @dataclass(frozen=True)
-class CachedScorer:
+class CachedScorer(BatchScorer):
     """A scorer that is asked only for pairs that it has not scored lately.
 
     Scores of bf16 models move by about 1e-3 with the batch that a pair is scored in, so that
@@ -97,107 +95,65 @@ class CachedScorer:
     scorer: Scorer
     store: ScoreStore = field(default_factory=MemoryStore)
     identity: str | None = None
-    _flights: SingleFlight[Answer] = field(
+    _batch_scorer: BatchScorer = field(init=False, repr=False, compare=False)
+    _flights: SingleFlight[Outcome] = field(
         default_factory=SingleFlight, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         if self.identity is None:
             check_fingerprint(self.scorer)
+        object.__setattr__(self, "_batch_scorer", as_batch_scorer(self.scorer))
 
-    def score(
-        self, query: str, documents: Sequence[str], *, instruction: str | None = None
-    ) -> Scores:
-        """P("yes") for each document, in the order they came; see `Scorer.score`."""
-        return only_scores(self.score_many([query], [documents], instruction=instruction))
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> list[Scores | ScorerError]:
-        """`score` for each query; what is new is asked in one call, if the scorer takes many.
-
-        Returns:
-            Scores, or the error of a query that could not be scored, in the order of both.
-
-        Raises:
-            ModelLoadError: A local model is missing or broken.
-        """
-        many = self._known(queries, documents_per_query, instruction)
-        progress = Progress(on_progress, sum(map(len, documents_per_query)))
-        fresh = self._fresh(many, instruction, progress)
-        whole = self._whole(many, fresh, instruction)
-        progress.reached(progress.total)
-        return [whole[i] if i in whole else pairs.answer(fresh) for i, pairs in enumerate(many)]
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """See `BatchScorer.score_batch`; what is not remembered is scored in one call."""
+        many = self._known(requests)
+        fresh = self._fresh(many)
+        whole = self._whole(many, fresh)
+        return [whole[i] if i in whole else pairs.outcome(fresh) for i, pairs in enumerate(many)]
 
     def fingerprint(self) -> str:
         """Tells the scores from any other's; see `Fingerprinted`."""
         return fingerprint_of(self.scorer) if self.identity is None else self.identity
 
-    def _known(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        instruction: str | None,
-    ) -> list[Pairs]:
-        """The pairs of each query, with what the store knows of them."""
-        if not any(documents_per_query):
-            return [Pairs(query, (), (), {}) for query in queries]
+    def _known(self, requests: Sequence[RerankRequest]) -> list[Pairs]:
+        """The pairs of each request, with what the store knows of them."""
+        if not any(request.documents for request in requests):
+            return [Pairs(request, (), {}) for request in requests]
         identity = self.fingerprint()
-        asked = list(zip(queries, documents_per_query, strict=True))
         keys = [
-            [pair_key(identity, instruction, q, d) for d in documents] for q, documents in asked
+            [pair_key(identity, r.instruction, r.query, d) for d in r.documents] for r in requests
         ]
-        found = self.store.get(list(dict.fromkeys(key for own in keys for key in own)))
-        return [Pairs(q, d, own, found) for (q, d), own in zip(asked, keys, strict=True)]
+        known = self.store.get(list(dict.fromkeys(chain.from_iterable(keys))))
+        return [Pairs(r, k, known) for r, k in zip(requests, keys, strict=True)]
 
-    def _fresh(
-        self, many: Sequence[Pairs], instruction: str | None, progress: Progress
-    ) -> Mapping[bytes, Answer]:
-        """Answers for what is new, by `Pairs.name`."""
+    def _fresh(self, many: Sequence[Pairs]) -> Mapping[bytes, Outcome]:
+        """Outcomes for what is new, by `Pairs.name`."""
         wanted = {pairs.name: pairs for pairs in many if pairs.new}
 
-        def ask(names: Sequence[bytes]) -> list[Answer]:
-            asked = [wanted[name] for name in names]
-            earlier = progress.total - sum(len(pairs.new) for pairs in asked)
-            texts = [list(pairs.new.values()) for pairs in asked]
-            answers = self._ask(asked, texts, instruction, progress.after(earlier))
-            self._remember(asked, answers)
-            return answers
+        def score(names: Sequence[bytes]) -> list[Outcome]:
+            missing = [wanted[name] for name in names]
+            outcomes = self._batch_scorer.score_batch([pairs.missing for pairs in missing])
+            self._remember(missing, outcomes)
+            return outcomes
 
-        return self._flights.answers(wanted, ask)
+        return self._flights.answers(wanted, score)
 
-    def _whole(
-        self, many: Sequence[Pairs], fresh: Mapping[bytes, Answer], instruction: str | None
-    ) -> dict[int, Scores | ScorerError]:
-        """By place, new answers where a fallback's would stand beside remembered scores.
+    def _whole(self, many: Sequence[Pairs], fresh: Mapping[bytes, Outcome]) -> dict[int, Outcome]:
+        """By place, new outcomes where a fallback's would stand beside remembered scores.
 
-        Scores of two models never mix in one answer.
+        Scores of two models never mix in one list.
         """
         mixed = [i for i, pairs in enumerate(many) if pairs.would_mix(fresh)]
-        asked = [many[i] for i in mixed]
-        answers = self._ask(asked, [pairs.documents for pairs in asked], instruction)
-        return dict(zip(mixed, map(typed, answers), strict=True))
+        requests = [many[i].request for i in mixed]
+        outcomes = self._batch_scorer.score_batch(requests) if requests else []
+        return dict(zip(mixed, outcomes, strict=True))
 
-    def _ask(
-        self,
-        asked: Sequence[Pairs],
-        texts: Sequence[Sequence[str]],
-        instruction: str | None,
-        on_progress: OnProgress | None = None,
-    ) -> list[Answer]:
-        queries = [pairs.query for pairs in asked]
-        return ask_many(self.scorer, queries, texts, instruction, on_progress) if asked else []
-
-    def _remember(self, asked: Sequence[Pairs], answers: Sequence[Answer]) -> None:
-        found: dict[bytes, CachedScore] = {}
-        for pairs, answer in zip(asked, answers, strict=True):
-            if not isinstance(answer, ScorerError) and Scores.of(answer).fallback is None:
-                found |= pairs.scored(Scores.of(answer))
+    def _remember(self, many: Sequence[Pairs], outcomes: Sequence[Outcome]) -> None:
+        found: dict[bytes, DocumentScore] = {}
+        for pairs, outcome in zip(many, outcomes, strict=True):
+            if isinstance(outcome, Scores) and outcome.fallback is None:
+                found |= pairs.scored(outcome)
         if found:
             self.store.put(found)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from qwen_rerank.answers import only_scores
-from qwen_rerank.asking import ask_many
 from qwen_rerank.errors import ConfigError, ScorerError
 from qwen_rerank.fingerprint import fingerprint_of
 from qwen_rerank.outage import OutageLog
-from qwen_rerank.progress import Progress
-from qwen_rerank.types import Answer, OnProgress, Scorer, Scores
+from qwen_rerank.scorers.single import as_batch_scorer
+from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores
 
 
-class FallbackScorer:
+class FallbackScorer(BatchScorer):
     """Asks its scorers in order; the first that answers scores the whole list.
 
     Scores of two models never mix in one answer. An outage of the first is logged once, and
@@ -29,6 +28,7 @@ class FallbackScorer:
         if not others:
             raise ConfigError("FallbackScorer needs at least one scorer to fall back to")
         self.scorers = (first, *others)
+        self._batch_scorers = [as_batch_scorer(scorer) for scorer in self.scorers]
         self._outages = OutageLog(
             "another model scores instead", "the first model scores again, after %d calls"
         )
@@ -38,55 +38,29 @@ class FallbackScorer:
         """How many calls the first scorer did not answer, since the start."""
         return self._outages.total
 
-    def score(
-        self, query: str, documents: Sequence[str], *, instruction: str | None = None
-    ) -> Scores:
-        """P("yes") for each document, all from one scorer; see `Scorer.score`.
-
-        Raises:
-            ModelLoadError: A local model is missing or broken: that is no outage.
-            ScorerError: The first scorer's, when none answered.
-        """
-        return only_scores(self.score_many([query], [documents], instruction=instruction))
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> list[Scores | ScorerError]:
-        """`score` for each query; a scorer is asked in one call for what is still unanswered.
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """See `BatchScorer.score_batch`; each scorer gets in one call what is not yet scored.
 
         Returns:
-            Scores, those of a fallback marked query by query, or the first scorer's error of
-            a query that none answered, in the order of both.
-
-        Raises:
-            ModelLoadError: A local model is missing or broken: that is no outage.
+            Scores, those of a fallback marked, or the first scorer's error of a request that
+            no scorer could score.
         """
-        progress = Progress(on_progress, sum(map(len, documents_per_query)))
+        first, *others = self._batch_scorers
+        outcomes = first.score_batch(requests)
+        self._log(outcomes)
+        for scorer in others:
+            failures = _failures(outcomes)
+            again = scorer.score_batch([requests[i] for i in failures]) if failures else []
+            for (i, failure), outcome in zip(failures.items(), again, strict=True):
+                outcomes[i] = _marked(outcome, failure)
+        return outcomes
 
-        def ask(scorer: Scorer, places: Sequence[int]) -> list[Answer]:
-            texts = [documents_per_query[i] for i in places]
-            tell = progress.after(progress.total - sum(map(len, texts)))
-            return ask_many(scorer, [queries[i] for i in places], texts, instruction, tell)
-
-        found = [_marked(answer) for answer in ask(self.scorers[0], range(len(queries)))]
-        self._note(found)
-        for scorer in self.scorers[1:]:
-            left = _failures(found)
-            answers = ask(scorer, list(left)) if left else []
-            for (i, failure), answer in zip(left.items(), answers, strict=True):
-                found[i] = _marked(answer, failure)
-        return found
-
-    def _note(self, found: Sequence[Scores | ScorerError]) -> None:
-        failures = _failures(found)
+    def _log(self, outcomes: Sequence[Outcome]) -> None:
+        failures = _failures(outcomes)
         for failure in failures.values():
             self._outages.log(failure)
-        if not failures and any(scores.news for scores in found if isinstance(scores, Scores)):
+        fresh = (o for o in outcomes if isinstance(o, Scores) and o.documents and not o.remembered)
+        if not failures and any(fresh):
             self._outages.ended()
 
     def fingerprint(self) -> str:
@@ -106,17 +80,13 @@ class FallbackScorer:
         return type(self), self.scorers
 
 
-def _failures(found: Sequence[Scores | ScorerError]) -> dict[int, ScorerError]:
-    """By place, what stands where no scores do."""
-    return {i: answer for i, answer in enumerate(found) if isinstance(answer, ScorerError)}
+def _failures(outcomes: Sequence[Outcome]) -> dict[int, ScorerError]:
+    """The errors, by the place of their request."""
+    return {i: outcome for i, outcome in enumerate(outcomes) if isinstance(outcome, ScorerError)}
 
 
-def _marked(answer: Answer, failure: ScorerError | None = None) -> Scores | ScorerError:
-    """An answer with the failure of the scorer that was meant; that failure, if there is none."""
-    if isinstance(answer, ScorerError):
-        return failure or answer
-    scores = Scores.of(answer)
-    if failure is None:
-        return scores
-    reason = f"{type(failure).__name__}: {failure}"
-    return Scores(scores, truncated=scores.truncated, remembered=scores.remembered, fallback=reason)
+def _marked(outcome: Outcome, failure: ScorerError) -> Outcome:
+    """Scores with the failure of the first scorer as their reason; that failure without scores."""
+    if isinstance(outcome, ScorerError):
+        return failure
+    return replace(outcome, fallback=f"{type(failure).__name__}: {failure}")

@@ -13,7 +13,7 @@ from qwen_rerank.server.schedule import Part, Schedule
 from qwen_rerank.server.scoring import Outcome, outcomes
 from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.server.throughput import Pace
-from qwen_rerank.types import Scorer, Scores
+from qwen_rerank.types import BatchScorer, Scores
 
 SHARE_OF_DEADLINE = 1 / 3
 """How much of the deadline the work before a request and its own may take, by estimate.
@@ -34,7 +34,9 @@ class Batcher:
         metrics: Where to count.
     """
 
-    def __init__(self, scorer: Scorer, thread: Executor, max_queue: int, metrics: Metrics) -> None:
+    def __init__(
+        self, scorer: BatchScorer, thread: Executor, max_queue: int, metrics: Metrics
+    ) -> None:
         self.pace = Pace()
         self.calling = False
         """Whether the model is at work."""

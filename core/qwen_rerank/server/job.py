@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qwen_rerank.types import Scores
+from qwen_rerank.types import DocumentScore, Scores
 
 HEAD_COST = 300
 """The prompt around a query, in bytes of text: about 70 tokens."""
@@ -39,8 +39,7 @@ class Job:
     costs: list[int] = field(init=False)
     taken: int = field(init=False, default=0)
     """How many documents the model has got."""
-    scores: list[float] = field(init=False, default_factory=list)
-    truncated: set[int] = field(init=False, default_factory=set)
+    scores: list[DocumentScore] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.costs = [len(text.encode()) + TAIL_COST for text in self.question.documents]
@@ -59,8 +58,6 @@ class Job:
         """Take the scores of the next documents; the last ones answer the question."""
         if self.answer.done():
             return
-        place = len(self.scores)
-        self.scores += scores
-        self.truncated |= {place + cut for cut in getattr(scores, "truncated", ())}
+        self.scores += scores.documents
         if len(self.scores) == len(self.costs):
-            self.answer.set_result(Scores(self.scores, truncated=self.truncated))
+            self.answer.set_result(Scores(tuple(self.scores)))

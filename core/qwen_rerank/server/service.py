@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from qwen_rerank._validation import check_documents, check_limits, check_query
-from qwen_rerank.answers import check_scores
+from qwen_rerank._validation import check_limits
 from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, QwenRerankError
 from qwen_rerank.factory import load_scorer
+from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.server.batcher import Batcher
 from qwen_rerank.server.job import Question
 from qwen_rerank.server.limits import check_size
@@ -24,7 +24,7 @@ from qwen_rerank.server.refusals import OverloadedError
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.server.throughput import Pace
-from qwen_rerank.types import RerankResult
+from qwen_rerank.types import RerankRequest, RerankResult
 
 State = Literal["loading", "ready", "stopping", "failed"]
 
@@ -61,7 +61,7 @@ class Service:
         """Why the model did not load."""
         self.loaded = asyncio.Event()
         """Set when the state is no longer "loading"."""
-        scorer = load_scorer(settings)
+        scorer = as_batch_scorer(load_scorer(settings))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-model")
         queue = max(settings.max_queue, settings.max_documents)
         self._batcher = Batcher(scorer, self._thread, queue, self.metrics)
@@ -121,10 +121,10 @@ class Service:
         """
         start = time.perf_counter()
         check_limits(top_n, score_threshold)
-        question = self._question(query, documents, instruction)
+        candidates = self._candidates(query, documents, instruction)
+        asked = candidates.request
+        question = Question(asked.query, asked.documents, asked.instruction)
         scores = await self._batcher.score(question, self.settings.deadline)
-        check_scores(scores, question.documents)
-        candidates = Candidates(query, documents)
         found = candidates.ranking(scores, score_threshold)[:top_n]
         answer = Ranking(str(uuid.uuid4()), found, time.perf_counter() - start)
         if self.recorder is not None:
@@ -143,13 +143,14 @@ class Service:
         """Whether the model is in a call that nobody can interrupt."""
         return self._batcher.calling
 
-    def _question(self, query: str, documents: Sequence[str], instruction: str | None) -> Question:
+    def _candidates(
+        self, query: str, documents: Sequence[str], instruction: str | None
+    ) -> Candidates:
         instruction = self.settings.instruction if instruction is None else instruction
-        check_query(query, instruction)
-        check_documents(documents)
+        request = RerankRequest(query, documents, instruction)
         check_size(self.settings, query, documents, instruction)
         self._check_state()
-        return Question(query, Candidates(query, documents).texts, instruction)
+        return Candidates(request)
 
     def _check_state(self) -> None:
         if self.state == "loading":

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from qwen_rerank.errors import InvalidInputError, ModelLoadError
 from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.types import RerankRequest
 
 LEAST_WINDOW = 32
 """Tokens of a document; less room makes thousands of windows, each with the question before it."""
@@ -53,13 +54,7 @@ class PromptEncoder:
         self._document_marker = self._ids(spec.document_marker)
         self.suffix = self._ids(spec.suffix)
 
-    def encode(
-        self,
-        query: str,
-        documents: Sequence[str],
-        instruction: str | None = None,
-        max_length: int | None = None,
-    ) -> EncodedQuery:
+    def encode(self, request: RerankRequest, max_length: int | None = None) -> EncodedQuery:
         """Tokenise one query and its documents.
 
         Documents are cut at their end to fit into `max_length` tokens, the whole prompt
@@ -68,19 +63,14 @@ class PromptEncoder:
         Raises:
             InvalidInputError: Instruction and query leave no room for a document.
         """
-        head = self.head(query, instruction)
+        head = self.head(request.query, request.instruction)
         room = self._room(head, min(max_length or self.max_positions, self.max_positions))
-        bodies = self.encode_texts([f" {document}" for document in documents])
+        bodies = self.encode_texts([f" {document}" for document in request.documents])
         truncated = frozenset(i for i, body in enumerate(bodies) if len(body) > room)
         return EncodedQuery(head, [body[:room] + self.suffix for body in bodies], truncated)
 
     def encode_rest(
-        self,
-        query: str,
-        documents: Sequence[str],
-        instruction: str | None,
-        max_length: int,
-        overlap: int,
+        self, request: RerankRequest, max_length: int, overlap: int
     ) -> tuple[EncodedQuery, list[int]]:
         """Tokenise what `encode` cuts off, in windows that fit.
 
@@ -93,9 +83,9 @@ class PromptEncoder:
         Raises:
             InvalidInputError: Instruction and query leave no room for a window of some length.
         """
-        head = self.head(query, instruction)
+        head = self.head(request.query, request.instruction)
         room = self._room(head, min(max_length, self.max_positions), LEAST_WINDOW)
-        bodies = self.encode_texts([f" {document}" for document in documents])
+        bodies = self.encode_texts([f" {document}" for document in request.documents])
         parts = [
             (i, body[start : start + room])
             for i, body in enumerate(bodies)
@@ -120,10 +110,7 @@ class PromptEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenise user text, in which control tokens are text unless the spec says not."""
-        try:
-            batch = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        except TypeError as error:  # a lone surrogate
-            raise InvalidInputError(f"a text is no valid Unicode: {error}") from None
+        batch = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ids = [encoding.ids for encoding in batch]
         if not self.spec.control_tokens_in_text:
             for place, text in enumerate(texts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,6 @@ from qwen_rerank.scorers.local.device_thread import on_worker
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.last_token import answer_at_ends
 from qwen_rerank.scorers.local.scheduler import Asked, Plan, Planner
-from qwen_rerank.types import OnProgress
 
 TOKENS_PER_PASS = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
@@ -64,9 +63,7 @@ class Engine:
         self._turn = threading.Condition()
         self._busy = False
 
-    def log_odds(
-        self, queries: Sequence[EncodedQuery], on_progress: OnProgress | None = None
-    ) -> list[list[float]]:
+    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[float]]:
         """The log-odds of each query's documents, in the order they came.
 
         Source of the score: the difference of the "yes" and "no" logits at the last
@@ -74,24 +71,22 @@ class Engine:
 
         Args:
             queries: Any number of them.
-            on_progress: Called from this thread with the number of documents done, and of all.
 
         Raises:
             ScorerError: The device has no memory for one of the documents.
         """
         dismiss_team(self._answer.device)
         asked = [Asked(query) for query in queries]
-        total = sum(len(query.tails) for query in queries)
         with self._turn:
             self._planner.ask(asked)
         try:
-            self._see_through(asked, lambda done: on_progress and on_progress(done, total))
+            self._see_through(asked)
         finally:
             with self._turn:
                 self._planner.withdraw(asked)
         return [a.odds for a in asked]
 
-    def _see_through(self, asked: list[Asked], report: Callable[[int], object]) -> None:
+    def _see_through(self, asked: list[Asked]) -> None:
         """Until all is answered: run a pass whenever no other thread does.
 
         A pass takes whatever waits, in the order it came, so whoever runs it works for all.
@@ -100,9 +95,7 @@ class Engine:
         while not all(a.finished for a in asked):
             if self._my_turn(asked, done):
                 self._lead()
-            if _count(asked) > done:
-                done = _count(asked)
-                report(done)
+            done = _count(asked)
         for a in asked:
             if a.error is not None:
                 raise a.error

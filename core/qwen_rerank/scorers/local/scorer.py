@@ -10,21 +10,20 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError
-from qwen_rerank.progress import Progress
 from qwen_rerank.prompt import QWEN3, PromptSpec
-from qwen_rerank.types import OnProgress, Scores
+from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
 if TYPE_CHECKING:
     from qwen_rerank.scorers.local.encoder import EncodedQuery
     from qwen_rerank.scorers.local.model import LocalModel
 
 DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
-QUERIES_AT_ONCE = 64
-"""Whose tokens are in memory at one time; enough that filling the last pass does not matter."""
+REQUESTS_IN_MEMORY = 64
+"""How many requests are tokenised at a time; enough to fill all but the last pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class LocalScorer:
+class LocalScorer(BatchScorer):
     """Qwen3-Reranker in torch.
 
     A value: equal scorers share one loaded model, any number of threads may use it, and it
@@ -56,64 +55,40 @@ class LocalScorer:
             if find_spec(package) is None:
                 raise MissingDependencyError(package, "local")
 
-    def score(
-        self, query: str, documents: Sequence[str], *, instruction: str | None = None
-    ) -> Scores:
-        """P("yes") for each document, in the order they came; see `Scorer.score`.
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """See `BatchScorer.score_batch`; requests share the model's passes.
+
+        Memory does not grow with the number of requests, beyond the scores themselves.
 
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
-            InvalidInputError: Instruction and query leave no room for a document.
-            BadScoresError: The weights or the number format gave no number.
+            InvalidInputError: Instruction and query of a request leave no room for a document.
         """
-        [scores] = self.score_many([query], [documents], instruction=instruction)
-        return scores
-
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> list[Scores]:
-        """P("yes") for each query's own documents; queries share the model's passes.
-
-        Memory does not grow with the number of queries, beyond the scores themselves.
-
-        Args:
-            queries: What is searched for.
-            documents_per_query: The candidates of each, in the same order.
-            instruction: The task in one English sentence, the same for all.
-            on_progress: Called from this thread after each pass.
-
-        Raises:
-            ModelLoadError: The model can't be found, downloaded or read.
-            InvalidInputError: Instruction and a query leave no room for a document.
-            ScorerError: The device has no memory for one of the documents.
-        """
-        pairs = list(zip(queries, documents_per_query, strict=True))
-        progress = Progress(on_progress, sum(len(documents) for _, documents in pairs))
-        if progress.total == 0:
-            return [Scores([]) for _ in pairs]
+        if not any(request.documents for request in requests):
+            return [Scores() for _ in requests]
         model = self._shared_model()
-        encode, scores = model.encoder(self.prompt).encode, list[Scores]()
-        for first in range(0, len(pairs), QUERIES_AT_ONCE):
+        outcomes: list[Outcome] = []
+        for first in range(0, len(requests), REQUESTS_IN_MEMORY):
             encoded = [
-                encode(query, documents, instruction, self.max_length)
-                for query, documents in pairs[first : first + QUERIES_AT_ONCE]
+                model.encoder(self.prompt).encode(request, self.max_length)
+                for request in requests[first : first + REQUESTS_IN_MEMORY]
             ]
-            odds = model.engine.log_odds(encoded, progress.after(sum(map(len, scores))))
-            scores += [self._scores(o, e) for o, e in zip(odds, encoded, strict=True)]
-        return scores
+            odds = model.engine.log_odds(encoded)
+            outcomes += [self._outcome(o, e) for o, e in zip(odds, encoded, strict=True)]
+        return outcomes
 
-    def _scores(self, odds: Sequence[float], encoded: EncodedQuery) -> Scores:
+    def _outcome(self, odds: Sequence[float], encoded: EncodedQuery) -> Outcome:
         if not all(map(math.isfinite, odds)):
-            raise BadScoresError(
-                f"{self.model} computed a number that is none: are its weights whole, "
-                "and is its dtype wide enough?"
+            return BadScoresError(
+                f"{self.model} gave NaN or infinity as a score: check that its weights are "
+                "complete and that dtype has enough range"
             )
-        return Scores(map(_sigmoid, odds), truncated=encoded.truncated)
+        return Scores(
+            tuple(
+                DocumentScore(_sigmoid(value), truncated=place in encoded.truncated)
+                for place, value in enumerate(odds)
+            )
+        )
 
     def load(self) -> None:
         """Load the model now instead of at the first call."""

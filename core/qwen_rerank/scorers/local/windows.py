@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
-from qwen_rerank.progress import Progress
-from qwen_rerank.scorers.local.scorer import QUERIES_AT_ONCE, LocalScorer
-from qwen_rerank.types import OnProgress, Scores
+from qwen_rerank.scorers.local.scorer import REQUESTS_IN_MEMORY, LocalScorer
+from qwen_rerank.types import Outcome, RerankRequest, Scores
 
 OVERLAP = 4
 """Neighbouring windows share this part of a window, one in so many: what is no longer than
@@ -23,52 +23,46 @@ class WindowScorer(LocalScorer):
     are scored in the same passes as there, to the same digit.
     """
 
-    def score_many(
-        self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
-        *,
-        instruction: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> list[Scores]:
-        """See `LocalScorer.score_many`; no document counts as truncated.
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """See `LocalScorer.score_batch`; no document counts as truncated.
 
         Raises:
-            InvalidInputError: Instruction and a query leave no room for windows of a long document.
+            InvalidInputError: Instruction and query leave no room for windows of a long document.
         """
-        progress = Progress(on_progress, sum(map(len, documents_per_query)))
-        found = LocalScorer.score_many(  # super() knows no dataclass with slots
-            self,
-            queries,
-            documents_per_query,
-            instruction=instruction,
-            # the last document is done when all windows are
-            on_progress=lambda done, total: progress.reached(min(done, total - 1)),
-        )
-        long = [place for place, scores in enumerate(found) if scores.truncated]
-        for first in range(0, len(long), QUERIES_AT_ONCE):
-            places = long[first : first + QUERIES_AT_ONCE]
-            asked = [(queries[i], documents_per_query[i], found[i]) for i in places]
-            for i, scores in zip(places, self._best(asked, instruction), strict=True):
-                found[i] = scores
-        progress.reached(progress.total)
-        return found
+        outcomes = LocalScorer.score_batch(self, requests)  # super() fails in slotted dataclasses
+        long = [i for i, outcome in enumerate(outcomes) if _truncated(outcome)]
+        for first in range(0, len(long), REQUESTS_IN_MEMORY):
+            places = long[first : first + REQUESTS_IN_MEMORY]
+            pairs = [(requests[i], cast(Scores, outcomes[i])) for i in places]
+            for i, outcome in zip(places, self._best(pairs), strict=True):
+                outcomes[i] = outcome
+        return outcomes
 
-    def _best(
-        self, asked: Sequence[tuple[str, Sequence[str], Scores]], instruction: str | None
-    ) -> Iterator[Scores]:
-        """The scores of several queries, with those of the further windows taken in."""
+    def _best(self, pairs: Sequence[tuple[RerankRequest, Scores]]) -> Iterator[Outcome]:
+        """The outcomes of several requests, the further windows of long documents included."""
         model = self._shared_model()
         encoder, encoded, owners = model.encoder(self.prompt), [], []
-        for query, documents, scores in asked:
-            cut = sorted(scores.truncated)
-            texts = [documents[i] for i in cut]
-            one, owner = encoder.encode_rest(query, texts, instruction, self.max_length, OVERLAP)
+        for request, scores in pairs:
+            long = _truncated(scores)
+            cut = replace(request, documents=[request.documents[i] for i in long])
+            one, owner = encoder.encode_rest(cut, self.max_length, OVERLAP)
             encoded.append(one)
-            owners.append([cut[i] for i in owner])
+            owners.append([long[i] for i in owner])
         many = model.engine.log_odds(encoded)
-        for (_, _, scores), odds, one, owner in zip(asked, many, encoded, owners, strict=True):
-            best = list(scores)
-            for i, score in zip(owner, self._scores(odds, one), strict=True):
-                best[i] = max(best[i], score)
-            yield Scores(best)
+        for (_, scores), odds, one, owner in zip(pairs, many, encoded, owners, strict=True):
+            windows = self._outcome(odds, one)
+            yield _merged(scores, windows, owner) if isinstance(windows, Scores) else windows
+
+
+def _truncated(outcome: Outcome) -> list[int]:
+    """Places of the documents that were cut."""
+    documents = outcome.documents if isinstance(outcome, Scores) else ()
+    return [place for place, document in enumerate(documents) if document.truncated]
+
+
+def _merged(scores: Scores, windows: Scores, owners: Sequence[int]) -> Scores:
+    """Each document's best score, its own or that of one of its windows."""
+    best = [document.score or 0.0 for document in scores.documents]
+    for place, window in zip(owners, windows.documents, strict=True):
+        best[place] = max(best[place], window.score or 0.0)
+    return Scores.of(best)

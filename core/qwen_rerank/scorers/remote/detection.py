@@ -11,8 +11,9 @@ from qwen_rerank.scorers.remote.address import route
 from qwen_rerank.scorers.remote.dialects import GENERIC, OWN, SGLANG, TEI, VOYAGE, Dialect
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import excerpt
+from qwen_rerank.types import Scores
 
-Ask = Callable[[str, dict[str, Any], Callable[[Any], list[float]]], list[float]]
+Ask = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
 """`Client.ask` within a deadline."""
 
 _NO_SUCH_ROUTE = (404, 405, 501)
@@ -25,7 +26,7 @@ class Found:
 
     dialect: Dialect
     url: str
-    scores: list[float]
+    scores: Scores
 
 
 def detect(ask: Ask, base_url: str, question: Question) -> Found:
@@ -55,7 +56,7 @@ def detect(ask: Ask, base_url: str, question: Question) -> Found:
 def _ask_generic(ask: Ask, url: str, question: Question) -> Found:
     seen: list[Dialect] = []
 
-    def read(reply: Any) -> list[float]:
+    def read(reply: Any) -> Scores:
         seen.append(_dialect_of(reply))
         return seen[0].read(reply, len(question.documents))
 

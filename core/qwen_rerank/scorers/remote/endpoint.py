@@ -28,6 +28,7 @@ from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, OWN, TEI, Dialec
 from qwen_rerank.scorers.remote.http_client import Client, Read, TooLargeError
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.template import ClientTemplate
+from qwen_rerank.types import Scores
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Endpoint:
     _count: LearnedLimit = field(default_factory=LearnedLimit)
     _bytes: LearnedLimit = field(default_factory=LearnedLimit)
 
-    def score(self, question: Question, deadline: Deadline) -> list[float]:
+    def score(self, question: Question, deadline: Deadline) -> Scores:
         """Scores in the documents' order; the first call looks at the server before.
 
         Raises:
@@ -116,7 +117,8 @@ class Endpoint:
             ConfigError: The server can't do what the settings want.
         """
         found = self._look(deadline)
-        return Checkup(self.base_url, found.dialect.name, found.scores, self._verdict(found))
+        scores = _plain(found.scores)
+        return Checkup(self.base_url, found.dialect.name, scores, self._verdict(found))
 
     def note(self, failure: ScorerError | None) -> None:
         """Tell the breaker how a call ended; `None` means well."""
@@ -199,7 +201,7 @@ class Endpoint:
         """Our own server names its model itself, and TEI holds no Qwen3 reranker."""
         others = found.dialect.name in (OWN.name, TEI.name)
         qwen3 = "qwen3-reranker" in self.model.lower() and not others
-        return canary.verdict(found.scores, qwen3=qwen3)
+        return canary.verdict(_plain(found.scores), qwen3=qwen3)
 
     def _check_template(self, dialect: Dialect) -> None:
         if self.template == "client" and not dialect.clients_template:
@@ -215,12 +217,14 @@ class Endpoint:
                 "instruction; leave it out, or use a server that takes one"
             )
 
-    def _ask(
-        self, url: str, dialect: Dialect, question: Question, deadline: Deadline
-    ) -> list[float]:
+    def _ask(self, url: str, dialect: Dialect, question: Question, deadline: Deadline) -> Scores:
         count = len(question.documents)
         body = dialect.request(question)
         return self._send(deadline, url, body, lambda reply: dialect.read(reply, count))
 
-    def _send(self, deadline: Deadline, url: str, body: dict[str, Any], read: Read) -> list[float]:
+    def _send(self, deadline: Deadline, url: str, body: dict[str, Any], read: Read) -> Scores:
         return self.client.ask(url, body, read, deadline)
+
+
+def _plain(scores: Scores) -> list[float]:
+    return [document.score or 0.0 for document in scores.documents]

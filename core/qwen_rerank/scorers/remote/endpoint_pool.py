@@ -18,6 +18,7 @@ from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.endpoint import Endpoint, concerns_server, refuses_all
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.retry import RetryBudget, jittered_wait
+from qwen_rerank.types import Scores
 
 Failures = dict[Endpoint, ScorerError]
 
@@ -38,7 +39,7 @@ class Fleet:
         self._lock = ForkLock(self._forget_calls)
         self._turn = 0
 
-    def ask(self, question: Question, deadline: Deadline) -> list[float]:
+    def ask(self, question: Question, deadline: Deadline) -> Scores:
         """Scores of one batch, from whichever server gives them first.
 
         Raises:
@@ -94,7 +95,7 @@ class Fleet:
         others = (e for e in self.endpoints if e is not endpoint and e not in failures)
         return any(other.breaker.closed for other in others)
 
-    def _ask_one(self, endpoint: Endpoint, question: Question, deadline: Deadline) -> list[float]:
+    def _ask_one(self, endpoint: Endpoint, question: Question, deadline: Deadline) -> Scores:
         try:
             scores = endpoint.score(question, deadline)
         except ScorerError as failure:

@@ -20,9 +20,9 @@ from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.response import excerpt, parse
 from qwen_rerank.scorers.remote.retry import seconds_to_wait
 from qwen_rerank.scorers.remote.transport import Answer, NoAnswer, Transport
-from qwen_rerank.types import Scores
+from qwen_rerank.types import Outcome, Scores
 
-Read = Callable[[Any], list[float]]
+Read = Callable[[Any], Scores]
 
 _TOO_MANY = (b"batch size", b" documents, and ")
 """How servers say that they want fewer documents; the second one is this project's."""
@@ -48,7 +48,7 @@ class Client:
         self._api_key = api_key
         self._transport = Transport(api_key)
 
-    def ask(self, url: str, body: dict[str, Any], read: Read, deadline: Deadline) -> list[float]:
+    def ask(self, url: str, body: dict[str, Any], read: Read, deadline: Deadline) -> Scores:
         """Post a body and read the scores.
 
         Raises:
@@ -63,9 +63,7 @@ class Client:
             raise outcome  # here, where neither the reply nor an exception of requests hangs on
         return outcome
 
-    def _outcome(
-        self, url: str, body: bytes, read: Read, deadline: Deadline
-    ) -> list[float] | ScorerError:
+    def _outcome(self, url: str, body: bytes, read: Read, deadline: Deadline) -> Outcome:
         answer = self._transport.post(url, body, deadline)
         if isinstance(answer, NoAnswer):
             kind = BadScoresError if answer.dishonest else ScorerUnavailableError
@@ -111,11 +109,9 @@ class Client:
             body = body.replace(key.encode(), b"***")
         return replace(answer, body=body, location=self._clean(answer.location or ""))
 
-    def _clean_scores(self, scores: list[float]) -> list[float]:
+    def _clean_scores(self, scores: Scores) -> Scores:
         """The scores, the server's own words beside them without the key."""
-        if isinstance(scores, Scores) and scores.fallback:
-            scores.fallback = self._clean(scores.fallback)
-        return scores
+        return replace(scores, fallback=self._clean(scores.fallback)) if scores.fallback else scores
 
     def _clean(self, message: str) -> str:
         for key in self._spellings():

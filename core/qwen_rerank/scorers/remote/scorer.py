@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any, cast
 
 from pydantic import SecretStr
 
-from qwen_rerank.errors import ConfigError, RemoteRejectedError
+from qwen_rerank.errors import ConfigError, RemoteRejectedError, ScorerError
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
 from qwen_rerank.scorers.remote.address import checked_base_url
@@ -21,11 +22,11 @@ from qwen_rerank.scorers.remote.http_client import Client, TooLargeError
 from qwen_rerank.scorers.remote.key import checked_key
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.template import ClientTemplate
-from qwen_rerank.types import Scores
+from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scores
 
 
 @dataclass(frozen=True)
-class RemoteScorer:
+class RemoteScorer(BatchScorer):
     """Any rerank server, or several that serve the same model.
 
     Makes no connection before the first documents come, may be used by any number of
@@ -75,28 +76,13 @@ class RemoteScorer:
         self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
         self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
 
-    def score(
-        self, query: str, documents: Sequence[str], *, instruction: str | None = None
-    ) -> Scores:
-        """P("yes") for each document, in the order they came; see `Scorer.score`.
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        """See `BatchScorer.score_batch`; each request has the whole `timeout`.
 
         Raises:
-            ScorerUnavailableError: No server answered in time; it may heal.
-            RemoteRejectedError: A server refuses such requests.
-            BadScoresError: What came back is not one score in [0, 1] per document, or the
-                canary shows that the scores mean nothing.
             ConfigError: The server can't take an instruction, or not this template.
         """
-        if not documents:
-            return Scores([])
-        deadline = Deadline.after(self.timeout)
-        question = Question(self.model, query, documents, instruction)
-        truncated: frozenset[int] = frozenset()
-        if self.template == "client":
-            question, truncated = self._wrap(question)
-        parts = batches(question, *self._fleet.limits())
-        scores = _joined(self._score_batch(batch, deadline) for batch in parts)
-        return Scores(scores, truncated=truncated | scores.truncated, fallback=scores.fallback)
+        return [self._outcome(request) for request in requests]
 
     def check(self) -> list[Checkup]:
         """Look at each server now: its dialect and what is wrong with its scores, if anything.
@@ -111,7 +97,27 @@ class RemoteScorer:
         asked = self.model, self.dialect, self.template, self.max_length, self.prompt
         return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
 
-    def _score_batch(self, question: Question, deadline: Deadline) -> list[float]:
+    def _outcome(self, request: RerankRequest) -> Outcome:
+        try:
+            return self._scores(request) if request.documents else Scores()
+        except ScorerError as error:
+            return error
+
+    def _scores(self, request: RerankRequest) -> Scores:
+        deadline = Deadline.after(self.timeout)
+        question = Question(self.model, request.query, request.documents, request.instruction)
+        cut: frozenset[int] = frozenset()
+        if self.template == "client":
+            question, cut = self._wrap(question)
+        parts = batches(question, *self._fleet.limits())
+        scores = _joined(self._part(part, deadline) for part in parts)
+        documents = (
+            replace(document, truncated=document.truncated or place in cut)
+            for place, document in enumerate(scores.documents)
+        )
+        return replace(scores, documents=tuple(documents))
+
+    def _part(self, question: Question, deadline: Deadline) -> Scores:
         try:
             return self._fleet.ask(question, deadline)
         except TooLargeError as error:
@@ -120,7 +126,7 @@ class RemoteScorer:
             message = f"a single document is too large: {refusal}"
             raise RemoteRejectedError(message, status=413, of_request=True)
         halves = batches(question, (count + 1) // 2)
-        scores = _joined(self._score_batch(half, deadline) for half in halves)
+        scores = _joined(self._part(half, deadline) for half in halves)
         if refusal.learn is not None:
             refusal.learn()
         return scores
@@ -151,13 +157,8 @@ class RemoteScorer:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
 
 
-def _joined(parts: Iterable[list[float]]) -> Scores:
+def _joined(parts: Iterable[Scores]) -> Scores:
     """The scores of several requests, with what each said about its own."""
-    scores: list[float] = []
-    truncated: set[int] = set()
-    fallback = None
-    for part in map(Scores.of, parts):
-        truncated |= {len(scores) + place for place in part.truncated}
-        scores += part
-        fallback = fallback or part.fallback
-    return Scores(scores, truncated=truncated, fallback=fallback)
+    many = list(parts)
+    fallback = next((part.fallback for part in many if part.fallback), None)
+    return Scores(tuple(chain.from_iterable(part.documents for part in many)), fallback)

@@ -13,6 +13,7 @@ from typing import Any
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_index
+from qwen_rerank.types import Scores
 
 
 def build(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -40,9 +41,9 @@ def build_for_xinference(question: Question, dialect: Dialect) -> dict[str, Any]
     return {**body, "kwargs": json.dumps(options)} if options else body
 
 
-def read(reply: Any, count: int) -> list[float]:
+def read(reply: Any, count: int) -> Scores:
     """Scores from `results[].{index, relevance_score}`."""
-    return scores_by_index(member(reply, "results"), count, "relevance_score")
+    return Scores.of(scores_by_index(member(reply, "results"), count, "relevance_score"))
 
 
 GENERIC = Dialect("generic", "/v1/rerank", build, read, "instruction", clients_template=True)

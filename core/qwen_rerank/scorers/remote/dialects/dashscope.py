@@ -7,6 +7,7 @@ from typing import Any
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_index
+from qwen_rerank.types import Scores
 
 
 def build(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -18,9 +19,9 @@ def build(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def read(reply: Any, count: int) -> list[float]:
+def read(reply: Any, count: int) -> Scores:
     """Scores from `output.results[].{index, relevance_score}`."""
-    return scores_by_index(member(reply, "output", "results"), count, "relevance_score")
+    return Scores.of(scores_by_index(member(reply, "output", "results"), count, "relevance_score"))
 
 
 DASHSCOPE = Dialect(

@@ -7,6 +7,7 @@ from typing import Any
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_place
+from qwen_rerank.types import Scores
 
 
 def build(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -19,9 +20,9 @@ def build(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def read(reply: Any, count: int) -> list[float]:
+def read(reply: Any, count: int) -> Scores:
     """Scores from `scores[]`."""
-    return scores_by_place(member(reply, "scores"), count)
+    return Scores.of(scores_by_place(member(reply, "scores"), count))
 
 
 DEEPINFRA = Dialect(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.types import Scores
 
 Template = Literal["server", "client"]
 
@@ -20,7 +21,7 @@ class Dialect:
     """Of the route, from the server's root; may name `{model}`."""
     build: Callable[[Question, Dialect], dict[str, Any]]
     """The request's JSON body."""
-    read: Callable[[Any, int], list[float]]
+    read: Callable[[Any, int], Scores]
     """Scores in the documents' order from the reply's JSON and the number of documents;
     raises BadScoresError."""
     instruction: str | None = None

@@ -7,6 +7,7 @@ from typing import Any
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import scores_by_index
+from qwen_rerank.types import Scores
 
 
 def build_for_sglang(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -25,9 +26,9 @@ def build_for_tei(question: Question, dialect: Dialect) -> dict[str, Any]:
     return {"query": question.query, "texts": dialect.texts(question), "raw_scores": False}
 
 
-def read(reply: Any, count: int) -> list[float]:
+def read(reply: Any, count: int) -> Scores:
     """Scores from `[].{index, score}`."""
-    return scores_by_index(reply, count, "score")
+    return Scores.of(scores_by_index(reply, count, "score"))
 
 
 SGLANG = Dialect("sglang", "/v1/rerank", build_for_sglang, read, "instruct", takes_blanks=False)
