@@ -12,7 +12,7 @@ import torch
 from benchmarks.model import share_weights, twin
 from qwen_rerank import RerankRequest
 from qwen_rerank.prompt import QWEN3
-from qwen_rerank.scorers.local.attention import running_pack
+from qwen_rerank.scorers.local.attention import current_batch
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
 from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
 from qwen_rerank.scorers.local.engine import Engine
@@ -134,7 +134,7 @@ class Peers:
         return cross
 
     def _count(self, module: Any, args: Any) -> None:  # noqa: ARG002 - a hook's form
-        self.passed += sum(len(segment.ids) for segment in running_pack().segments)
+        self.passed += sum(len(segment.ids) for segment in current_batch().segments)
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:

@@ -7,6 +7,10 @@ QwenRerankError
 ├── FeedbackError
 ├── ConfigError (ValueError)
 ├── MissingDependencyError (ImportError)
+├── RefusedError
+│   ├── OverloadedError
+│   ├── RequestTooLargeError
+│   └── DeadlineError
 └── ScorerError
     ├── ModelLoadError
     ├── ScorerUnavailableError
@@ -52,6 +56,30 @@ class MissingDependencyError(QwenRerankError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, str]]:
         return type(self), (self.package, self.extra)
+
+
+class RefusedError(QwenRerankError):
+    """A call with a deadline or a limit was not scored; raised by a server's queue only.
+
+    It is no outage: `on_error` does not apply.
+    """
+
+
+class OverloadedError(RefusedError):
+    """More work waits than can be done in time."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which a new try makes sense."""
+
+
+class RequestTooLargeError(RefusedError):
+    """The request is larger than a limit; half of it may fit."""
+
+
+class DeadlineError(RefusedError):
+    """There were no scores before the deadline."""
 
 
 class ScorerError(QwenRerankError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -9,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 from qwen_rerank._threads import CallPool
 from qwen_rerank._validation import check_limits, check_list
+from qwen_rerank.call import current_call
 from qwen_rerank.candidates import Candidates
 from qwen_rerank.errors import ConfigError, InvalidInputError, ScorerError
 from qwen_rerank.expansion import Merge, merge_rankings
@@ -179,11 +181,17 @@ class Reranker:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that reranks on one of this reranker's own threads.
 
-        Many slow calls never starve the event loop's default executor. A call whose task
-        is cancelled keeps its thread until the scorer answers or gives up.
+        Many slow calls never starve the event loop's default executor. A task that is cancelled
+        takes its documents out of the model's queue.
         """
-        call = partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return await self._calls.run(call)
+        call = current_call()
+        with call.active():
+            work = partial(contextvars.copy_context().run, function, *args, **kwargs)
+        try:
+            return await self._calls.run(work)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
 
     def _candidates(
         self,

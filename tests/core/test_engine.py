@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.scorers.local.engine import Engine
+from qwen_rerank.scorers.local.scheduler import DocumentOdds
 from tests.qwen3.models import save_causal
 from tests.qwen3.official import OfficialReranker
 
@@ -38,9 +39,16 @@ HEADS = [list(range(100, 170)), [*range(100, 160), *range(300, 309)], list(range
 def make_engine(
     folder: Path, budget: int | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Engine:
+    return load_engine(folder, budget, device, dtype)[0]
+
+
+def load_engine(
+    folder: Path, budget: int | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Engine, Any]:
+    """The engine, and the backbone that it runs."""
     tokenizer = read_tokenizer(folder)
     checkpoint = read_checkpoint(folder, tokenizer, ANSWERS, torch.device(device), dtype)
-    return Engine(checkpoint, budget)
+    return Engine(checkpoint, budget), checkpoint.backbone
 
 
 def query(head: int, *lengths: int) -> EncodedQuery:
@@ -58,7 +66,7 @@ class Plainly:
         self.known: dict[tuple[int, ...], float] = {}
 
     def __call__(self, queries: list[EncodedQuery]) -> list[list[float]]:
-        return [[self._odds(q.head + tail) for tail in q.tails] for q in queries]
+        return [[self._odds(q.prefix + ids) for ids in q.documents] for q in queries]
 
     def _odds(self, prompt: list[int]) -> float:
         if tuple(prompt) not in self.known:
@@ -73,9 +81,10 @@ def plainly(tiny_model: Path) -> Plainly:
     return Plainly(tiny_model)
 
 
-def close(ours: list[list[float]], truth: list[list[float]]) -> None:
+def close(ours: Sequence[Sequence[DocumentOdds]], truth: list[list[float]]) -> None:
     assert [len(odds) for odds in ours] == [len(odds) for odds in truth]
     for mine, theirs in zip(chain(*ours), chain(*truth), strict=True):
+        assert isinstance(mine, float), mine
         assert sigmoid(mine) == pytest.approx(sigmoid(theirs), abs=1e-5)
 
 
@@ -104,7 +113,7 @@ def test_any_budget_and_several_queries(tiny_model: Path, plainly: Plainly, budg
 
 @settings(max_examples=25, deadline=None)
 @given(
-    budget=st.integers(1, 700),
+    budget=st.sampled_from([1, 40, 64, 131, 300, 517, 700]),
     asked=st.lists(
         st.tuples(
             st.integers(0, 2), st.lists(st.sampled_from([1, 9, 63, 64, 65, 130]), max_size=5)
@@ -115,18 +124,17 @@ def test_any_budget_and_several_queries(tiny_model: Path, plainly: Plainly, budg
 def test_any_batch_split(
     tiny_model: Path, plainly: Plainly, budget: int, asked: list[tuple[int, list[int]]]
 ) -> None:
-    engine = make_engine_once(tiny_model)
-    engine._budget = budget
+    engine = make_engine_once(tiny_model, budget)
     queries = [query(head, *lengths) for head, lengths in asked]
     close(engine.log_odds(queries), plainly(queries))
 
 
-_engines: dict[Path, Engine] = {}
+_engines: dict[int, Engine] = {}
 
 
-def make_engine_once(folder: Path) -> Engine:
+def make_engine_once(folder: Path, budget: int) -> Engine:
     """One for all examples, as a process has it: what it keeps must not disturb the next."""
-    return _engines.setdefault(folder, make_engine(folder))
+    return _engines.setdefault(budget, make_engine(folder, budget))
 
 
 @pytest.mark.parametrize(
@@ -147,51 +155,41 @@ def test_other_shapes(tmp_path: Path, qwen3_tokenizer: Tokenizer, shape: dict[st
 def test_a_head_is_passed_once_and_shared_words_never_again(
     tiny_model: Path, processor: str
 ) -> None:
-    engine = make_engine(tiny_model, 100)
-    lengths = passed_tokens(engine)
+    engine, backbone = load_engine(tiny_model, 100)
+    lengths = passed_tokens(backbone)
     first, second = query(0, 90, 90, 90), query(1, 30)
     engine.log_odds([first])
-    assert sum(lengths) == len(first.head) + 270
+    assert sum(lengths) == len(first.prefix) + 270
     lengths.clear()
     engine.log_odds([second])
-    assert sum(lengths) == len(second.head) - 60 + 30, "the heads share 60 tokens"
+    assert sum(lengths) == len(second.prefix) - 60 + 30, "the heads share 60 tokens"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_pass_is_larger_than_the_budget(tiny_model: Path, seed: int, processor: str) -> None:
-    engine = make_engine(tiny_model, 400)
-    lengths = passed_tokens(engine)
+    engine, backbone = load_engine(tiny_model, 400)
+    lengths = passed_tokens(backbone)
     dice = random.Random(seed)
     engine.log_odds([query(0, *(dice.randrange(10, 300) for _ in range(60)))])
     assert max(lengths) <= 400
     assert len(lengths) > 10
 
 
-def test_what_stays_behind_is_small(tiny_model: Path) -> None:
-    engine = make_engine(tiny_model, 400)
-    engine.log_odds([query(2, *[50] * 20)])
-    past = engine._planner._recent
-    assert past is not None
-    assert past.kept.shape[2] == len(past.tokens) <= 128
-    assert past.kept.untyped_storage().nbytes() == past.kept.nbytes
-    assert not engine._planner._waiting
-
-
-def passed_tokens(engine: Engine) -> list[int]:
+def passed_tokens(backbone: Any) -> list[int]:
     """Grows by the number of tokens of each pass from now on."""
     lengths: list[int] = []
 
     def note(module: Any, args: Any, kwargs: Any) -> None:
         lengths.append(kwargs["input_ids"].numel())
 
-    engine._backbone.register_forward_pre_hook(note, with_kwargs=True)
+    backbone.register_forward_pre_hook(note, with_kwargs=True)
     return lengths
 
 
 def test_threads_share_an_engine(tiny_model: Path, plainly: Plainly) -> None:
     engine = make_engine(tiny_model, 256)
     truth = plainly(MANY)
-    found: list[list[list[float]]] = []
+    found: list[list[list[DocumentOdds]]] = []
 
     def ask() -> None:
         found.extend(engine.log_odds(MANY) for _ in range(3))
@@ -230,8 +228,8 @@ def processor(
 def test_every_processor_gives_the_same_scores(
     tiny_model: Path, plainly: Plainly, processor: str
 ) -> None:
-    engine = make_engine(tiny_model, 517)
-    packed = sum(isinstance(m, packed_linear.PackedLinear) for m in engine._backbone.modules())
+    engine, backbone = load_engine(tiny_model, 517)
+    packed = sum(isinstance(m, packed_linear.PackedLinear) for m in backbone.modules())
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     assert bool(packed) == (both and processor == "AMD with AVX512")
     close(engine.log_odds(MANY), plainly(MANY))
@@ -241,9 +239,9 @@ def test_every_processor_gives_the_same_scores(
 def test_packed_products_meet_few_numbers_of_rows(tiny_model: Path, processor: str) -> None:
     if not packed_linear.packing_pays():
         pytest.skip("this torch comes without MKL or oneDNN")
-    engine = make_engine(tiny_model, 768)
+    engine, backbone = load_engine(tiny_model, 768)
     rows: set[int] = set()
-    for module in engine._backbone.modules():
+    for module in backbone.modules():
         if isinstance(module, packed_linear.PackedLinear):
             module.register_forward_pre_hook(lambda _, given: rows.add(given[0].shape[1]))
     for length in range(1, 600, 7):
@@ -266,8 +264,8 @@ def test_packed_products_can_be_compiled_around(
     tiny_model: Path, plainly: Plainly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed_linear, "packing_pays", lambda: True)
-    engine = make_engine(tiny_model, 256)
-    compile_layers(engine._backbone, lambda: engine.log_odds(MANY[:1]))
+    engine, backbone = load_engine(tiny_model, 256)
+    compile_layers(backbone, lambda: engine.log_odds(MANY[:1]))
     close(engine.log_odds(MANY), plainly(MANY))
 
 
@@ -290,10 +288,10 @@ def test_a_machine_that_cannot_compile_is_told_so(tiny_model: Path, tmp_path: Pa
 class Scarce:
     """A backbone's forward that has no memory for more than some tokens."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    def __init__(self, backbone: Any, most: int) -> None:
         self.most = most
-        self.forward = engine._backbone.forward
-        engine._backbone.forward = self
+        self.forward = backbone.forward
+        backbone.forward = self
 
     def __call__(self, *, input_ids: Tensor, **kwargs: Any) -> Any:
         if input_ids.numel() > self.most:
@@ -302,37 +300,41 @@ class Scarce:
 
 
 def test_out_of_memory_halves_the_pass(tiny_model: Path, plainly: Plainly, processor: str) -> None:
-    engine = make_engine(tiny_model, 100_000)
-    Scarce(engine, 310)
+    engine, backbone = load_engine(tiny_model, 100_000)
+    lengths = passed_tokens(backbone)
+    Scarce(backbone, 600)
     close(engine.log_odds(MANY), plainly(MANY))
-    assert engine._budget < 100_000
+    assert max(lengths) > 600, "the first pass holds everything"
+    lengths.clear()
+    close(engine.log_odds(MANY), plainly(MANY))
+    assert max(lengths) <= 600, "the next call knows what fits"
 
 
 def test_memory_that_runs_out_between_layers_leaves_no_trace(
     tiny_model: Path, plainly: Plainly, processor: str
 ) -> None:
-    engine = make_engine(tiny_model, 100_000)
+    engine, backbone = load_engine(tiny_model, 100_000)
 
     def scarce(_: Any, given: tuple[Tensor, ...]) -> None:
         if given[0].shape[1] > 310:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    layers: Any = engine._backbone.layers
-    layers[1].register_forward_pre_hook(scarce)
+    backbone.layers[1].register_forward_pre_hook(scarce)
     close(engine.log_odds(MANY), plainly(MANY))
-    assert engine._budget < 100_000
 
 
-def test_a_document_without_memory_fails_its_own_call_only(
+def test_a_document_that_needs_too_much_memory_fails_alone(
     tiny_model: Path, plainly: Plainly, processor: str
 ) -> None:
-    engine = make_engine(tiny_model, 100_000)
-    Scarce(engine, 299)
+    engine, backbone = load_engine(tiny_model, 100_000)
+    Scarce(backbone, 299)
     with ThreadPoolExecutor(2) as pool:
         bad = pool.submit(engine.log_odds, [query(2, 300, 63)])
         good = pool.submit(engine.log_odds, MANY[:2])
-        with pytest.raises(ScorerError, match="505 tokens"):
-            bad.result()
+        [(large, small)] = bad.result()
+        assert isinstance(large, ScorerError)
+        assert "505 tokens" in str(large)
+        close([[small]], [[plainly([query(2, 300, 63)])[0][1]]])
         close(good.result(), plainly(MANY[:2]))
 
 
@@ -367,7 +369,8 @@ def test_gpu_bf16_ranks_as_fp32(tiny_model: Path, plainly: Plainly, budget: int)
     asked = [query(0, *lengths), query(1, *lengths)]
     ours = make_engine(tiny_model, budget, "cuda", torch.bfloat16).log_odds(asked)
     for mine, truth in zip(ours, plainly(asked), strict=True):
-        assert kendall(mine, truth) >= 0.95, "the tiny model is coarser than a true one"
+        found = [odds for odds in mine if isinstance(odds, float)]
+        assert kendall(found, truth) >= 0.95, "the tiny model is coarser than a true one"
 
 
 def kendall(left: list[float], right: list[float]) -> float:
@@ -383,4 +386,5 @@ def test_the_encoder_feeds_the_engine(tiny_model: Path, qwen3_tokenizer: Tokeniz
     ]
     engine = make_engine(tiny_model)
     together = engine.log_odds(encoded)
-    close(together, [engine.log_odds([e])[0] for e in encoded])
+    alone = [engine.log_odds([e])[0] for e in encoded]
+    close(together, [[odds for odds in one if isinstance(odds, float)] for one in alone])

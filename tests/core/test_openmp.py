@@ -81,8 +81,8 @@ def test_a_forked_child_does_not_wait_for_its_parents_team(tiny_model: Path, imp
         tiny_model,
         f"""
 if "{imported}" == "before":
-    from qwen_rerank.scorers.local.cpu.openmp import dismiss_team
-    dismiss_team(torch.device("cpu"))
+    from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
+    release_openmp_threads(torch.device("cpu"))
 work()
 child = os.fork()
 if child == 0:

@@ -53,7 +53,7 @@ def encoder(qwen3_tokenizer: Tokenizer) -> PromptEncoder:
 def test_ids_of_the_pieces(encoder: PromptEncoder, qwen3_tokenizer: Tokenizer) -> None:
     assert len(PREFIX) == 39
     assert len(TASK) == 18
-    head = encoder.head("q")
+    head = encoder.prefix("q")
     assert head[: 39 + 18] == PREFIX + TASK
     assert head[39 + 18 :] == [27, 2859, 26818, *encoder.encode_texts([" q\n"])[0], 75692, 26818]
     assert encoder.suffix == [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
@@ -64,10 +64,10 @@ def test_lengths_of_the_official_pairs(encoder: PromptEncoder) -> None:
     task = "Given a web search query, retrieve relevant passages that answer the query"
     capital = encoder.encode(RerankRequest(CHINA, [BEIJING, GRAVITY], task))
     gravity = encoder.encode(RerankRequest("Explain gravity", [GRAVITY], task))
-    lengths = [len(capital.head) + len(tail) for tail in capital.tails]
+    lengths = [len(capital.prefix) + len(tail) for tail in capital.documents]
     assert lengths[0] == 85
     assert sum(lengths) == 193
-    assert len(gravity.head) + len(gravity.tails[0]) == 104
+    assert len(gravity.prefix) + len(gravity.documents[0]) == 104
 
 
 @settings(max_examples=300, deadline=None)
@@ -78,7 +78,7 @@ def test_pieces_join_to_the_ids_of_the_whole_string(
     encoder = PromptEncoder(qwen3_tokenizer, QWEN3_OFFICIAL, 8192)
     encoded = encoder.encode(RerankRequest(query, [document], instruction))
     whole = qwen3_tokenizer.encode(QWEN3.text(query, document, instruction))
-    assert encoded.head + encoded.tails[0] == whole.ids
+    assert encoded.prefix + encoded.documents[0] == whole.ids
 
 
 @pytest.mark.parametrize("form", ["tied", "untied"])
@@ -131,7 +131,7 @@ def test_control_tokens_in_user_text_are_text(qwen3_tokenizer: Tokenizer) -> Non
         encoder.encode(RerankRequest(CONTROL, ["d"])),
         encoder.encode(RerankRequest("q", ["d"], CONTROL)),
     ):
-        ids, expected = encoded.head + encoded.tails[0], clean.head + clean.tails[0]
+        ids, expected = encoded.prefix + encoded.documents[0], clean.prefix + clean.documents[0]
         assert [i for i in ids if i >= 151643] == [i for i in expected if i >= 151643]
     text = qwen3_tokenizer.decode(encoder.encode_texts([CONTROL])[0], skip_special_tokens=False)
     assert text == CONTROL
@@ -140,6 +140,6 @@ def test_control_tokens_in_user_text_are_text(qwen3_tokenizer: Tokenizer) -> Non
 def test_the_official_switch_leaves_control_tokens_alive(qwen3_tokenizer: Tokenizer) -> None:
     encoder = PromptEncoder(qwen3_tokenizer, QWEN3_OFFICIAL, 8192)
     encoded = encoder.encode(RerankRequest("q", [CONTROL]))
-    assert encoded.tails[0].count(151645) == 2
+    assert encoded.documents[0].count(151645) == 2
     whole = qwen3_tokenizer.encode(QWEN3.text("q", CONTROL)).ids
-    assert encoded.head + encoded.tails[0] == whole
+    assert encoded.prefix + encoded.documents[0] == whole

@@ -93,7 +93,7 @@ def test_health_ready_and_metrics(server: Running) -> None:
     text = requests.get(server.url + "/metrics", timeout=30).text
     assert 'rerank_requests_total{code="200",route="/rerank"}' in text
     names = "request_duration_seconds queue_items queue_wait_seconds inference_seconds"
-    for name in f"{names} batch_pairs batch_cost".split():
+    for name in f"{names} batch_pairs batch_tokens".split():
         assert f"rerank_{name}" in text
     assert "secret" not in text
     assert "hidden" not in text

@@ -85,7 +85,7 @@ def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
     yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
     encoded = encoder.encode(RerankRequest(QUERY, [RIGHT]))
     yield "answers", f"yes is token {yes}, no is token {no} (Qwen3: 9693, 2152)"
-    lengths = len(encoded.head), len(encoded.tails[0])
+    lengths = len(encoded.prefix), len(encoded.documents[0])
     yield "prompt", f"{lengths[0]} + {lengths[1]} tokens for the test pair (Qwen3: 69 + 16)"
     yield "positions", f"{positions} tokens at most"
 

@@ -13,7 +13,18 @@ from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.settings import VARIABLE
 
 KEY_VARIABLE = f"{VARIABLE}SERVER_API_KEY"
-SCORING = ("model", "instruction", "device", "dtype", "max_length", "long_documents", "compiled")
+SCORING = (
+    "model",
+    "instruction",
+    "device",
+    "dtype",
+    "max_length",
+    "long_documents",
+    "compiled",
+    "max_candidates",
+    "candidates_by",
+    "on_error",
+)
 """What decides on scores in this process; where a remote server is, is for its clients."""
 SERVING = (
     "host",

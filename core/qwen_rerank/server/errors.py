@@ -14,14 +14,21 @@ from starlette.exceptions import HTTPException
 
 from qwen_rerank.errors import (
     BadScoresError,
+    DeadlineError,
     FeedbackError,
     InvalidInputError,
+    OverloadedError,
     QwenRerankError,
+    RefusedError,
+    RequestTooLargeError,
     ScorerUnavailableError,
     UnknownRerankError,
 )
 from qwen_rerank.server.answers import error
-from qwen_rerank.server.refusals import OverloadedError, RefusedError
+from qwen_rerank.server.refusals import ClientGoneError
+
+STATUS = {RequestTooLargeError: 413, ClientGoneError: 499, DeadlineError: 504}
+"""Of refusals; 499 is nginx's, for logs and metrics."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +68,7 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, OverloadedError):
         return refuse(503, str(failure), {"Retry-After": str(failure.retry_after)})
     if isinstance(failure, RefusedError):
-        return refuse(failure.status, str(failure))
+        return refuse(STATUS[type(failure)], str(failure))
     if isinstance(failure, InvalidInputError):
         return refuse(404 if isinstance(failure, UnknownRerankError) else 422, str(failure))
     if isinstance(failure, FeedbackError):

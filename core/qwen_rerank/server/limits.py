@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qwen_rerank.server.refusals import TooLargeError
+from qwen_rerank.errors import RequestTooLargeError
 from qwen_rerank.server.settings import ServerSettings
 
 
 def check_size(
     settings: ServerSettings, query: str, documents: Sequence[str], instruction: str | None
 ) -> None:
-    """Raise TooLargeError for too many documents or too long a text."""
+    """Raise RequestTooLargeError for too many documents or too long a text."""
     if len(documents) > settings.max_documents:
-        raise TooLargeError(
+        raise RequestTooLargeError(
             f"{len(documents)} documents, and {settings.max_documents} is the most: send them "
             "in several requests"
         )
@@ -25,6 +25,6 @@ def check_size(
 
 def _check_length(settings: ServerSettings, name: str, text: str) -> None:
     if len(text) > settings.max_text:
-        raise TooLargeError(
+        raise RequestTooLargeError(
             f"{name} has {len(text)} characters, and {settings.max_text} is the most"
         )

@@ -1,41 +1,39 @@
-"""What the page and the routes share: the model, its queue, and the rules of a ranking."""
+"""What the page and the routes share: the reranker, its limits, and the state of the server."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, cast
 
-from qwen_rerank._validation import check_limits
-from qwen_rerank.candidates import Candidates
-from qwen_rerank.errors import ConfigError, QwenRerankError
-from qwen_rerank.factory import load_scorer
-from qwen_rerank.scorers.single import as_batch_scorer
-from qwen_rerank.server.batcher import Batcher
-from qwen_rerank.server.job import Question
+from qwen_rerank.call import BatchReport, Call
+from qwen_rerank.errors import (
+    ConfigError,
+    DeadlineError,
+    OverloadedError,
+    QwenRerankError,
+)
+from qwen_rerank.factory import load
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.recorder import make_recorder
-from qwen_rerank.server.refusals import OverloadedError
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.telemetry import Metrics
-from qwen_rerank.server.throughput import Pace
-from qwen_rerank.types import RerankRequest, RerankResult
+from qwen_rerank.types import RerankResult
 
 State = Literal["loading", "ready", "stopping", "failed"]
 
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
-_WARM_UP = Question("How long does a refund take?", ["A refund takes five working days. " * 8] * 8)
+WARM_UP = "How long does a refund take?", ["A refund takes five working days. " * 8] * 8
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """An answer, and the name by which feedback calls it."""
+    """The results of one request, and the id that feedback names."""
 
     id: str
     results: list[RerankResult]
@@ -43,13 +41,16 @@ class Ranking:
 
 
 class Service:
-    """Ranks for many callers at once, on one event loop and one model thread.
+    """Ranks for many callers at once; all methods belong to one event loop.
+
+    The scorer's own queue shares the model between the requests. Each request carries its
+    deadline there, so that what would come too late is refused at once.
 
     Raises on construction what `load` raises: wrong settings, a missing extra.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        if settings.base_url is not None:  # inherited from its clients, it would ask itself
+        if settings.base_url is not None:  # inherited from its clients, it would call itself
             raise ConfigError(
                 "a server scores in its own process: unset base_url (QWEN_RERANK_BASE_URL)"
             )
@@ -61,45 +62,35 @@ class Service:
         """Why the model did not load."""
         self.loaded = asyncio.Event()
         """Set when the state is no longer "loading"."""
-        scorer = as_batch_scorer(load_scorer(settings))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-model")
-        queue = max(settings.max_queue, settings.max_documents)
-        self._batcher = Batcher(scorer, self._thread, queue, self.metrics)
-        self._serving: asyncio.Task[None] | None = None
+        self.abandoned: set[asyncio.Task[object]] = set()
+        """The requests that the end of the server cut off; their scorers may still work."""
+        self._reranker = load(settings)
+        self._max_queue = max(settings.max_queue, settings.max_documents)
+        self._open: dict[asyncio.Task[object], int] = {}
+        """The running requests, with their numbers of documents."""
 
     async def start(self) -> None:
-        """Load the model and warm it up, then serve; returns when requests are welcome."""
+        """Load the model and warm it up; returns when requests are welcome."""
         self.loop = asyncio.get_running_loop()
-        self._serving = self.loop.create_task(self._batcher.run())
         try:
-            await self._warm_up()
-        except Exception as error:  # whatever it is, it goes to the one who waits
+            for _ in range(2):  # the first call loads the model, the second measures its speed
+                await self._reranker.run(self._reranker.scorer.score, *WARM_UP)
+        except Exception as error:  # whatever it is, `failure` tells it
             self.failure = error
         if self.state == "loading":
             self.state = "failed" if self.failure else "ready"
         self.loaded.set()
 
-    async def _warm_up(self) -> None:
-        """The first call loads the model; the second one tells its pace."""
-        await self._batcher.score(_WARM_UP, math.inf)
-        self._batcher.pace = Pace()
-        await self._batcher.score(_WARM_UP, self.settings.deadline)
-
     def drain(self) -> None:
-        """Refuse what comes from now on, and give what is here some time to finish."""
-        if self.state == "stopping":
-            return
-        self.state = "stopping"
-        late = OverloadedError("the server stops, and this could not be done before")
-        self.loop.call_later(DRAIN_SECONDS, self._batcher.fail_all, late)
+        """Refuse new requests from now on, and give the running ones some time to end."""
+        if self.state != "stopping":
+            self.state = "stopping"
+            self.loop.call_later(DRAIN_SECONDS, self._give_up)
 
     async def stop(self) -> None:
-        """End the loop; the model's thread is left to finish its call."""
+        """End what still runs; the model is left to finish its batch."""
         self.state = "stopping"
-        self._batcher.fail_all(OverloadedError("the server stops"))
-        if self._serving:
-            self._serving.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._give_up()
         if self.recorder is not None:
             await self.recorder.close()
 
@@ -112,7 +103,9 @@ class Service:
         score_threshold: float | None = None,
         instruction: str | None = None,
     ) -> Ranking:
-        """Rank as `Reranker.rerank` does, with the scores of a shared call, and keep a note.
+        """Rank as `Reranker.rerank` does, within the server's limits, and record it.
+
+        When the caller is cancelled, the documents that wait leave the queue.
 
         Raises:
             InvalidInputError: An argument is not what `Reranker.rerank` takes.
@@ -120,42 +113,80 @@ class Service:
             ScorerError: The model could not score.
         """
         start = time.perf_counter()
-        check_limits(top_n, score_threshold)
-        candidates = self._candidates(query, documents, instruction)
-        asked = candidates.request
-        question = Question(asked.query, asked.documents, asked.instruction)
-        scores = await self._batcher.score(question, self.settings.deadline)
-        found = candidates.ranking(scores, score_threshold)[:top_n]
-        answer = Ranking(str(uuid.uuid4()), found, time.perf_counter() - start)
+        check_size(self.settings, query, documents, instruction)
+        self._check_state()
+        self._check_queue(len(documents))
+        rerank = partial(
+            self._reranker.arerank,
+            query,
+            documents,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            instruction=instruction,
+        )
+        results = await self._in_time(rerank, len(documents))
+        ranking = Ranking(str(uuid.uuid4()), results, time.perf_counter() - start)
         if self.recorder is not None:
             await self.recorder.ranking(
-                answer.id, query, documents, found, seconds=answer.seconds, top_n=top_n
+                ranking.id, query, documents, results, seconds=ranking.seconds, top_n=top_n
             )
-        return answer
+        return ranking
 
     @property
     def waiting(self) -> int:
-        """Documents that wait for the model."""
-        return self._batcher.waiting
+        """Documents of the requests that have no results yet."""
+        return sum(self._open.values())
 
-    @property
-    def busy(self) -> bool:
-        """Whether the model is in a call that nobody can interrupt."""
-        return self._batcher.calling
+    async def _in_time(
+        self, rerank: Callable[[], Awaitable[list[RerankResult]]], documents: int
+    ) -> list[RerankResult]:
+        """The results before the deadline and before the server ends."""
+        call = Call(time.monotonic() + self.settings.deadline, self._observe)
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._count(task, documents)
+        try:
+            with call.active():
+                async with asyncio.timeout(self.settings.deadline):
+                    return await rerank()
+        except TimeoutError:
+            raise DeadlineError(f"no scores within {self.settings.deadline:g} seconds") from None
+        except asyncio.CancelledError:
+            if task in self.abandoned:
+                raise OverloadedError("the server stops, and this request took too long") from None
+            raise
+        finally:
+            self._count(task, None)
 
-    def _candidates(
-        self, query: str, documents: Sequence[str], instruction: str | None
-    ) -> Candidates:
-        instruction = self.settings.instruction if instruction is None else instruction
-        request = RerankRequest(query, documents, instruction)
-        check_size(self.settings, query, documents, instruction)
-        self._check_state()
-        return Candidates(request)
+    def _count(self, task: asyncio.Task[object], documents: int | None) -> None:
+        if documents is None:
+            del self._open[task]
+        else:
+            self._open[task] = documents
+        self.metrics.queue_items.set(self.waiting)
+
+    def _give_up(self) -> None:
+        for task in self._open:
+            self.abandoned.add(task)
+            task.cancel()
+
+    def _observe(self, report: BatchReport) -> None:
+        """Called in the model's thread, once for each batch."""
+        self.metrics.inference.observe(report.seconds)
+        self.metrics.batch_pairs.observe(report.documents)
+        self.metrics.batch_tokens.observe(report.tokens)
+        for seconds in report.waited:
+            self.metrics.queue_wait.observe(seconds)
+
+    def _check_queue(self, count: int) -> None:
+        if self._open and self.waiting + count > self._max_queue:
+            raise OverloadedError(
+                f"{self.waiting} documents wait, and {count} more are too many for the queue"
+            )
 
     def _check_state(self) -> None:
         if self.state == "loading":
-            raise OverloadedError("the model is still loading", 5)
+            raise OverloadedError("the model is still loading", retry_after=5)
         if self.state == "stopping":
-            raise OverloadedError("the server stops", 5)
+            raise OverloadedError("the server stops", retry_after=5)
         if self.state == "failed":
             raise QwenRerankError("the model did not load, see the server's log")

@@ -6,14 +6,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.key import checked_key
-from qwen_rerank.settings import ScorerSettings
+from qwen_rerank.settings import RerankerSettings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class ServerSettings(ScorerSettings):
-    """A scorer's settings and the server's own; the rules of `ScorerSettings` hold for both."""
+class ServerSettings(RerankerSettings):
+    """A reranker's settings and the server's own; the rules of `ScorerSettings` hold for both."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen on; `0.0.0.0` opens the server to the network."""
@@ -42,6 +43,8 @@ class ServerSettings(ScorerSettings):
     """A file that keeps rankings and the feedback on them; `None` keeps none."""
     feedback_texts: bool = False
     """Whether that file keeps queries and documents, too; an export needs them."""
+    on_error: OnError = "raise"
+    """Reply with an error when the model gives no scores, or keep the `"original_order"`."""
     cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Seconds that scores are remembered. Off, for clients remember for themselves."""
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 PAIRS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
-BYTES = (1e3, 4e3, 1.6e4, 6.4e4, 2.56e5, 1.024e6)
+TOKENS = (64, 256, 512, 768, 1024, 1536, 2048, 4096, 8192, 16384)
 
 
 class Metrics:
@@ -25,23 +25,28 @@ class Metrics:
             buckets=SECONDS,
             registry=here,
         )
-        self.queue_items = Gauge("rerank_queue_items", "Documents that wait", registry=here)
+        self.queue_items = Gauge(
+            "rerank_queue_items", "Documents of requests without results", registry=here
+        )
         self.queue_wait = Histogram(
             "rerank_queue_wait_seconds",
-            "From a request's arrival to its first document's turn",
+            "From the queue to the first forward pass of a request",
             buckets=SECONDS,
             registry=here,
         )
         self.inference = Histogram(
-            "rerank_inference_seconds", "One call of the model", buckets=SECONDS, registry=here
+            "rerank_inference_seconds",
+            "One forward pass of the model",
+            buckets=SECONDS,
+            registry=here,
         )
         self.batch_pairs = Histogram(
-            "rerank_batch_pairs", "Documents in one call of the model", buckets=PAIRS, registry=here
+            "rerank_batch_pairs", "Documents in one forward pass", buckets=PAIRS, registry=here
         )
-        self.batch_cost = Histogram(
-            "rerank_batch_cost",
-            "Bytes of text in one call, prompts included",
-            buckets=BYTES,
+        self.batch_tokens = Histogram(
+            "rerank_batch_tokens",
+            "Tokens in one forward pass",
+            buckets=TOKENS,
             registry=here,
         )
 

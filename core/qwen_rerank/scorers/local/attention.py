@@ -1,8 +1,8 @@
-"""Attention over packs, under transformers' own layers.
+"""Attention over packed batches, under transformers' own layers.
 
 transformers lets a model's attention function be chosen by name
 (`AttentionInterface.register`, "Attention Interface" in its documentation); ours looks up
-which pack is running and lets each segment see its past and itself.
+which batch is running and lets each segment attend to its prefix and itself.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from qwen_rerank.scorers.local.batch import Pack, Span
+from qwen_rerank.scorers.local.batch import PackedBatch, Span
 
 NAME = "qwen_rerank_packs"
 BLOCK = 64
 """Rows whose scores are worked out at once on a CPU: few enough to stay in its cache."""
 
-_running: ContextVar[Pack] = ContextVar("qwen_rerank_pack")
+_running: ContextVar[PackedBatch] = ContextVar("qwen_rerank_batch")
 
 
 @contextmanager
-def running(pack: Pack) -> Iterator[None]:
-    """Let the model's layers, called inside, work on this pack; each thread has its own."""
-    token = _running.set(pack)
+def running(batch: PackedBatch) -> Iterator[None]:
+    """Let the model's layers, called inside, work on this batch; each thread has its own."""
+    token = _running.set(batch)
     try:
         yield
     finally:
         _running.reset(token)
 
 
-def running_pack() -> Pack:
-    """The pack of the pass that this thread is in."""
+def current_batch() -> PackedBatch:
+    """The batch of the pass that this thread runs."""
     return _running.get()
 
 
@@ -48,7 +48,7 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001 - the interface names it; packs need none
+    attention_mask: Tensor | None,  # noqa: ARG001 - the interface names it; batches need none
     *,
     scaling: float,
     **_: Any,
@@ -60,32 +60,32 @@ def attend(
         query: Shape (1, heads, tokens, head width).
         key: Shape (1, key heads, tokens, head width).
         value: The same.
-        attention_mask: None; the pack says who sees whom.
+        attention_mask: None; the batch says what attends to what.
         scaling: Of the scores before the softmax.
 
     Returns:
         Shape (1, tokens, heads, head width), and no weights.
     """
-    pack = running_pack()
+    batch = current_batch()
     layer: Any = module.layer_idx
     config: Any = module.config
     layers: int = config.num_hidden_layers
-    keys, values = pack.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
+    keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
     work = _varlen if _has_varlen(query.device, query.dtype) else _blockwise
-    return work(pack, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
+    return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
 AttentionInterface.register(NAME, attend)
 
 
 def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
-    pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
+    batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""
     seen = torch.zeros_like(query)
     future = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
-    for span in pack.last_spans if last else pack.spans:
+    for span in batch.last_spans if last else batch.spans:
         for first in range(span.first, span.end, BLOCK):
             end = min(first + BLOCK, span.end)
             visible = slice(span.first_key, span.end_key - (span.end - end))
@@ -111,24 +111,24 @@ def _block(query: Tensor, keys: Tensor, values: Tensor, scaling: float, future: 
 
 
 def _varlen(  # noqa: PLR0917 - as above
-    pack: Pack, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
+    batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    spans = pack.last_spans if last else pack.spans
+    spans = batch.last_spans if last else batch.spans
     seen: Any = varlen_attn(
-        query[pack.ends] if last else query.contiguous(),
+        query[batch.ends] if last else query.contiguous(),
         keys,
         values,
-        *_bounds(spans, pack.device),
+        *_bounds(spans, batch.device),
         scale=scaling,
         window_size=(-1, 0),  # causal: a segment's last row sees its last key
         enable_gqa=True,
     )
     if not last:
         return seen  # type: ignore[no-any-return]
-    return torch.zeros_like(query).index_copy_(0, pack.ends, seen)
+    return torch.zeros_like(query).index_copy_(0, batch.ends, seen)
 
 
 def _bounds(spans: list[Span], device: torch.device) -> tuple[Tensor, Tensor, int, int]:

@@ -13,50 +13,50 @@ from torch import Tensor
 
 
 @dataclass(eq=False, slots=True)
-class Past:
-    """The keys and values of tokens that later tokens attend to: a query's head.
+class Prefix:
+    """Tokens with the keys and values that later tokens attend to.
 
     Source: prefix caching, as in vLLM and SGLang; here across the documents of one query
-    and, for the words that all queries share, across queries.
+    and, for the first tokens that all queries share, across queries.
     """
 
     tokens: list[int]
-    kept: Tensor = field(default_factory=lambda: torch.empty(0))
-    """Empty, then of shape (layers, 2, tokens, key heads, head width): keys, positions turned in,
-    and values.
+    states: Tensor = field(default_factory=lambda: torch.empty(0))
+    """Empty, then of shape (layers, 2, tokens, key heads, head width): keys after rotary
+    embedding, and values.
 
-    One tensor for all layers: a small one left behind by each would lie between the large ones
-    that come and go, and the heap would grow with every layer (measured, benchmarks/README.md).
+    One tensor for all layers: one per layer would lie between the large temporary ones and
+    fragment the heap, which then grows with every layer (measured, benchmarks/README.md).
     """
 
-    def keep(self, layer: int, layers: int, keys: Tensor, values: Tensor) -> None:
+    def store(self, layer: int, layers: int, keys: Tensor, values: Tensor) -> None:
         """Copy a layer's keys and values, each of shape (tokens, key heads, head width)."""
-        if not self.kept.numel():
-            self.kept = keys.new_empty(layers, 2, *keys.shape)
-        self.kept[layer, 0], self.kept[layer, 1] = keys, values
+        if not self.states.numel():
+            self.states = keys.new_empty(layers, 2, *keys.shape)
+        self.states[layer, 0], self.states[layer, 1] = keys, values
 
-    def first(self, count: int) -> Past:
-        """A copy of the first tokens, which does not hold on to the rest."""
-        return Past(self.tokens[:count], self.kept[:, :, :count].clone())
+    def first(self, count: int) -> Prefix:
+        """A copy of the first tokens, which keeps no reference to the rest."""
+        return Prefix(self.tokens[:count], self.states[:, :, :count].clone())
 
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """Neighbouring tokens of a pack that belong to one prompt.
+    """Neighbouring tokens of a batch that belong to one prompt.
 
-    They attend to the first `start` tokens of `past` and, causally, to themselves; their
-    positions go on from `start`.
+    They attend to the first `start` tokens of `prefix` and, causally, to themselves; their
+    positions continue from `start`.
     """
 
     ids: Sequence[int]
-    past: Past | None = None
+    prefix: Prefix | None = None
     start: int = 0
-    kept: Past | None = None
-    """Where a head's keys and values go; `None` for a tail."""
+    stored_in: Prefix | None = None
+    """Where the keys and values of a query's prefix go; `None` for a document."""
 
 
 class Span(NamedTuple):
-    """Rows of a pack and the rows of the keys that they may look at."""
+    """Rows of a batch and the rows of the keys that they may attend to."""
 
     first: int
     end: int
@@ -64,31 +64,33 @@ class Span(NamedTuple):
     end_key: int
 
 
-class Pack:
-    """Segments in one row, without padding; a segment's past stands before it or before all.
+class PackedBatch:
+    """Segments in one row, without padding.
+
+    A segment's prefix stands earlier in the row or comes from an earlier batch.
 
     Args:
         segments: In the order of the row.
         device: Where the model is.
-        rest: Rows behind the segments that nobody looks at.
+        padding: Rows after the segments that nothing attends to.
     """
 
-    def __init__(self, segments: Sequence[Segment], device: torch.device, rest: int = 0) -> None:
+    def __init__(self, segments: Sequence[Segment], device: torch.device, padding: int = 0) -> None:
         self.segments = segments
         self.device = device
-        self._rest = [0] * rest
+        self._padding = [0] * padding
 
     @cached_property
     def ids(self) -> Tensor:
         """Shape (1, tokens)."""
         ids = chain.from_iterable(s.ids for s in self.segments)
-        return self._tensor(chain(ids, self._rest)).unsqueeze(0)
+        return self._tensor(chain(ids, self._padding)).unsqueeze(0)
 
     @cached_property
     def positions(self) -> Tensor:
         """Shape (1, tokens): the place of each token in its own prompt."""
         counted = (range(s.start, s.start + len(s.ids)) for s in self.segments)
-        return self._tensor(chain(chain.from_iterable(counted), self._rest)).unsqueeze(0)
+        return self._tensor(chain(chain.from_iterable(counted), self._padding)).unsqueeze(0)
 
     @cached_property
     def spans(self) -> list[Span]:
@@ -99,19 +101,19 @@ class Pack:
 
     @cached_property
     def last_spans(self) -> list[Span]:
-        """The spans of the last layer: of each tail only the end, of each head nothing."""
+        """The spans of the last layer: the last token of each document, nothing of a prefix."""
         pairs = zip(self.segments, self.spans, strict=True)
-        return [s._replace(first=s.end - (segment.kept is None)) for segment, s in pairs]
+        return [s._replace(first=s.end - (segment.stored_in is None)) for segment, s in pairs]
 
     @cached_property
     def ends(self) -> Tensor:
-        """Shape (tails,): the row of each tail's last token."""
+        """Shape (documents,): the row of each document's last token."""
         return self._tensor(s.end - 1 for s in self.last_spans if s.first < s.end)
 
     def extend(
         self, layer: int, layers: int, keys: Tensor, values: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Put each segment's past before its own keys and values, and keep those of heads.
+        """Put each segment's prefix before its own keys and values, and store new prefixes.
 
         Args:
             layer: Which one, from 0.
@@ -120,41 +122,41 @@ class Pack:
             values: The same, of the values.
 
         Returns:
-            Both with all segments' pasts in them, for `spans` to cut.
+            Both with the prefixes of all segments in them, for `spans` to cut.
         """
-        pasts = [past.kept[layer] for past in self._outside]
-        keys = torch.cat([*(past[0] for past in pasts), keys])
-        values = torch.cat([*(past[1] for past in pasts), values])
+        stored = [prefix.states[layer] for prefix in self._earlier]
+        keys = torch.cat([*(states[0] for states in stored), keys])
+        values = torch.cat([*(states[1] for states in stored), values])
         keys, values = (rows.index_select(0, self._sources) for rows in (keys, values))
         for segment, span in zip(self.segments, self.spans, strict=True):
-            if segment.kept is not None:
+            if segment.stored_in is not None:
                 seen = slice(span.first_key, span.end_key)
-                segment.kept.keep(layer, layers, keys[seen], values[seen])
+                segment.stored_in.store(layer, layers, keys[seen], values[seen])
         return keys, values
 
     @cached_property
-    def _outside(self) -> list[Past]:
-        """The pasts that earlier packs left behind, each once."""
-        inside = {segment.kept for segment in self.segments}
-        pasts = dict.fromkeys(segment.past for segment in self.segments)
-        return [past for past in pasts if past is not None and past not in inside]
+    def _earlier(self) -> list[Prefix]:
+        """The prefixes that earlier batches computed, each once."""
+        new = {segment.stored_in for segment in self.segments}
+        prefixes = dict.fromkeys(segment.prefix for segment in self.segments)
+        return [prefix for prefix in prefixes if prefix is not None and prefix not in new]
 
     @cached_property
     def _sources(self) -> Tensor:
-        """Where each row of the extended keys lies in `[pasts from outside | the row]`."""
-        rows: dict[Past | None, Sequence[int]] = {None: ()}
+        """Where each row of the extended keys lies in `[earlier prefixes | the row]`."""
+        rows: dict[Prefix | None, Sequence[int]] = {None: ()}
         count = 0
-        for past in self._outside:
-            rows[past] = range(count, count + len(past.tokens))
-            count += len(past.tokens)
+        for prefix in self._earlier:
+            rows[prefix] = range(count, count + len(prefix.tokens))
+            count += len(prefix.tokens)
         sources: list[int] = []
         for segment, span in zip(self.segments, self.spans, strict=True):
             own = [
-                *rows[segment.past][: segment.start],
+                *rows[segment.prefix][: segment.start],
                 *range(count + span.first, count + span.end),
             ]
-            if segment.kept is not None:
-                rows[segment.kept] = own
+            if segment.stored_in is not None:
+                rows[segment.stored_in] = own
             sources += own
         return self._tensor(sources)
 

@@ -1,71 +1,56 @@
 """The thread in which torch works, one for each device.
 
-Each thread that calls torch on a CPU gets a team of OpenMP threads of its own. As soon as
-there are more of them than cores, libgomp lets them sleep between any two operations: with
-two teams a pass took 1.3 times as long (measured, see benchmarks/README.md). So it is always
-the same thread that loads models and runs passes, whoever asks; and whoever has nothing to do,
-a caller that waits and the worker afterwards, lets its team go. The embedding model that a
-caller runs itself is faster for it, too.
+Each thread that calls torch on a CPU gets OpenMP threads of its own. As soon as there are more
+of them than cores, libgomp lets them sleep between any two operations: with two such teams a
+pass took 1.3 times as long (measured, see benchmarks/README.md). So one thread runs the passes
+of all models on a device. Threads with nothing to do release their OpenMP threads: a caller that
+waits, and this thread afterwards. An embedding model that the caller runs is faster for it, too.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from qwen_rerank.scorers.local.cpu.openmp import dismiss_team
+from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 
-Answer = TypeVar("Answer")
-
-_workers: dict[torch.device, ThreadPoolExecutor] = {}
-_here = threading.local()
+_executors: dict[torch.device, ThreadPoolExecutor] = {}
 
 
-def on_worker(device: torch.device, work: Callable[[], Answer]) -> Answer:
-    """Do something in the device's thread and wait for it, whatever interrupts the wait.
+def start_on_device_thread(device: torch.device, work: Callable[[], bool]) -> None:
+    """Call a function in the device's thread, again and again as long as it returns true.
+
+    Between two calls the functions of other models have their turns.
 
     Args:
         device: Where the work is done.
-        work: May itself ask for the worker.
-
-    Returns:
-        What it returns; what it raises is raised here.
+        work: Runs with the caller's number of torch threads.
     """
-    if getattr(_here, "device", None) == device:
-        return work()
-    future = _worker(device).submit(_with_threads, torch.get_num_threads(), work)
-    try:
-        return future.result()
-    finally:
-        wait([future])  # after Ctrl+C, too: nobody may take the work for undone
+    count = torch.get_num_threads()
+    _executor(device).submit(_work, device, count, work)
 
 
-def _worker(device: torch.device) -> ThreadPoolExecutor:
-    if device not in _workers:
-        name = f"qwen-rerank {device}"
-        made = ThreadPoolExecutor(1, name, initializer=_begin, initargs=(device,))
-        return _workers.setdefault(device, made)  # another thread's, if that was quicker
-    return _workers[device]
+def _executor(device: torch.device) -> ThreadPoolExecutor:
+    if device not in _executors:
+        made = ThreadPoolExecutor(1, f"qwen-rerank {device}")
+        return _executors.setdefault(device, made)  # another thread may have been faster
+    return _executors[device]
 
 
-def _begin(device: torch.device) -> None:
-    _here.device = device
-
-
-def _with_threads(count: int, work: Callable[[], Answer]) -> Answer:
-    """Each thread has its own number of torch threads; the caller's counts."""
-    if torch.get_num_threads() != count:
-        torch.set_num_threads(count)
-    try:
-        return work()
-    finally:
-        dismiss_team(_here.device)
+def _work(device: torch.device, threads: int, work: Callable[[], bool]) -> None:
+    if torch.get_num_threads() != threads:  # each thread has its own number
+        torch.set_num_threads(threads)
+    while work():
+        try:
+            _executor(device).submit(_work, device, threads, work)
+        except RuntimeError:  # the interpreter ends: nobody else gets a turn any more
+            continue
+        return
+    release_openmp_threads(device)
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=_workers.clear)
+    os.register_at_fork(after_in_child=_executors.clear)

@@ -21,12 +21,12 @@ LEAST_WINDOW = 32
 class EncodedQuery:
     """One query with its documents, as token ids.
 
-    The prompt of document `i` is `head + tails[i]`.
+    The prompt of document `i` is `prefix + documents[i]`.
     """
 
-    head: list[int]
-    """Prefix, instruction, query and the document marker: the same for every document."""
-    tails: list[list[int]]
+    prefix: list[int]
+    """Everything up to the document marker: the same for every document."""
+    documents: list[list[int]]
     """Each document's own tokens and the suffix."""
     truncated: frozenset[int]
     """Places of the documents that were cut."""
@@ -48,7 +48,7 @@ class PromptEncoder:
         self.max_positions = max_positions
         self._tokenizer = tokenizer
         self._control = tuple(t.content for t in tokenizer.get_added_tokens_decoder().values())
-        self._prefix = self._ids(spec.prefix)
+        self._system = self._ids(spec.prefix)
         self._instruction_marker = self._ids(spec.instruction_marker)
         self._query_marker = self._ids(spec.query_marker)
         self._document_marker = self._ids(spec.document_marker)
@@ -63,11 +63,11 @@ class PromptEncoder:
         Raises:
             InvalidInputError: Instruction and query leave no room for a document.
         """
-        head = self.head(request.query, request.instruction)
-        room = self._room(head, min(max_length or self.max_positions, self.max_positions))
+        prefix = self.prefix(request.query, request.instruction)
+        room = self._room(prefix, min(max_length or self.max_positions, self.max_positions))
         bodies = self.encode_texts([f" {document}" for document in request.documents])
         truncated = frozenset(i for i, body in enumerate(bodies) if len(body) > room)
-        return EncodedQuery(head, [body[:room] + self.suffix for body in bodies], truncated)
+        return EncodedQuery(prefix, [body[:room] + self.suffix for body in bodies], truncated)
 
     def encode_rest(
         self, request: RerankRequest, max_length: int, overlap: int
@@ -83,28 +83,28 @@ class PromptEncoder:
         Raises:
             InvalidInputError: Instruction and query leave no room for a window of some length.
         """
-        head = self.head(request.query, request.instruction)
-        room = self._room(head, min(max_length, self.max_positions), LEAST_WINDOW)
+        prefix = self.prefix(request.query, request.instruction)
+        room = self._room(prefix, min(max_length, self.max_positions), LEAST_WINDOW)
         bodies = self.encode_texts([f" {document}" for document in request.documents])
         parts = [
             (i, body[start : start + room])
             for i, body in enumerate(bodies)
             for start in _starts(len(body), room, overlap)
         ]
-        tails = [part + self.suffix for _, part in parts]
-        return EncodedQuery(head, tails, frozenset()), [i for i, _ in parts]
+        windows = [part + self.suffix for _, part in parts]
+        return EncodedQuery(prefix, windows, frozenset()), [i for i, _ in parts]
 
-    def head(self, query: str, instruction: str | None = None) -> list[int]:
+    def prefix(self, query: str, instruction: str | None = None) -> list[int]:
         """The tokens before a document: everything up to the document marker."""
-        asked, wanted = self.encode_texts(
+        task, searched = self.encode_texts(
             [f" {instruction or self.spec.default_instruction}\n", f" {query}\n"]
         )
         return [
-            *self._prefix,
+            *self._system,
             *self._instruction_marker,
-            *asked,
+            *task,
             *self._query_marker,
-            *wanted,
+            *searched,
             *self._document_marker,
         ]
 
@@ -118,14 +118,14 @@ class PromptEncoder:
                     ids[place] = self._inert.encode(text, add_special_tokens=False).ids
         return ids
 
-    def _room(self, head: list[int], max_length: int, least: int = 1) -> int:
-        room = max_length - len(head) - len(self.suffix)
+    def _room(self, prefix: list[int], max_length: int, least: int = 1) -> int:
+        room = max_length - len(prefix) - len(self.suffix)
         if room < least:
             wanted = "a document" if least == 1 else f"windows of at least {least} tokens"
             raise InvalidInputError(
-                f"instruction and query take {len(head) + len(self.suffix)} tokens with the prompt "
-                f"around them, which leaves no room for {wanted} within "
-                f"max_length={max_length}; shorten them or raise max_length"
+                f"instruction and query with the prompt take {len(prefix) + len(self.suffix)} "
+                f"tokens, which leaves no room for {wanted} within max_length={max_length}; "
+                "shorten them or raise max_length"
             )
         return room
 

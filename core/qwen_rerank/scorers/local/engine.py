@@ -1,40 +1,49 @@
-"""Runs the backbone over packs of encoded prompts."""
+"""Runs the backbone over packed batches of encoded prompts."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from qwen_rerank.call import BatchReport, current_call
 from qwen_rerank.errors import ScorerError
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.local.attention import NAME, running
-from qwen_rerank.scorers.local.batch import Pack, Segment
+from qwen_rerank.scorers.local.batch import PackedBatch, Segment
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
-from qwen_rerank.scorers.local.cpu.openmp import dismiss_team
+from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 from qwen_rerank.scorers.local.cpu.packed_linear import pack_linears, padded
-from qwen_rerank.scorers.local.device_thread import on_worker
+from qwen_rerank.scorers.local.device_thread import start_on_device_thread
 from qwen_rerank.scorers.local.encoder import EncodedQuery
-from qwen_rerank.scorers.local.last_token import answer_at_ends
-from qwen_rerank.scorers.local.scheduler import Asked, Plan, Planner
+from qwen_rerank.scorers.local.last_token import only_last_tokens
+from qwen_rerank.scorers.local.scheduler import (
+    DocumentOdds,
+    QueuedQuery,
+    ScheduledBatch,
+    Scheduler,
+)
+from qwen_rerank.scorers.local.throughput import Throughput
 
 TOKENS_PER_PASS = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
 well, more of them need more memory for the same speed."""
 
 PACKED_TOKENS_PER_PASS = 768
-"""The same where weights are packed, whose products are fast with few tokens already."""
+"""The same with packed weights, whose products are fast with few tokens already."""
 
-LEAST_BUDGET = 512
-"""Below this, running out of memory says something about one document, not about packs."""
+MIN_BUDGET = 512
+"""Below this, running out of memory says something about one document, not about batches."""
 
 
 class Engine:
     """Log-odds of "yes" for prompts: backbone only, one fp32 row at the last token.
 
-    Any number of threads may call it at once; their documents share passes.
+    Any number of threads may call it at once; their documents share passes. The passes run in
+    the device's own thread, one after another, as long as documents wait.
 
     Args:
         checkpoint: The model, which from now on only engines may run.
@@ -46,10 +55,10 @@ class Engine:
         self._backbone = checkpoint.backbone
         self._answer = checkpoint.answer
         self._start()
-        self._anew = ForkLock(self._start)
+        self._fork_lock = ForkLock(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
-        answer_at_ends(backbone)
+        only_last_tokens(backbone)
         self._packed = pack_linears(backbone)
         self._budget = tokens_per_pass or self._best_budget()
 
@@ -58,116 +67,110 @@ class Engine:
         return PACKED_TOKENS_PER_PASS if self._packed else TOKENS_PER_PASS.get(kind, 4096)
 
     def _start(self) -> None:
-        """With nothing to do; in a forked child too, where nobody finishes what was begun."""
-        self._planner = Planner()
-        self._turn = threading.Condition()
-        self._busy = False
+        """With an empty queue; in a forked child too, which lacks the device's thread."""
+        self._lock = threading.Lock()
+        self._scheduler = Scheduler()
+        self._throughput = Throughput()
+        self._running = False
 
-    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[float]]:
+    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[DocumentOdds]]:
         """The log-odds of each query's documents, in the order they came.
+
+        A document that the device has no memory for has a ScorerError in their place.
 
         Source of the score: the difference of the "yes" and "no" logits at the last
         position, as in the Qwen3-Reranker model card.
 
-        Args:
-            queries: Any number of them.
-
         Raises:
-            ScorerError: The device has no memory for one of the documents.
+            OverloadedError: The call has a deadline, and the queue is too long for it.
+            RequestTooLargeError: The call has a deadline, and these documents take longer.
+            DeadlineError: The deadline of the call passed.
         """
-        dismiss_team(self._answer.device)
-        asked = [Asked(query) for query in queries]
-        with self._turn:
-            self._planner.ask(asked)
+        release_openmp_threads(self._answer.device)
+        call = current_call()
+        queued = [QueuedQuery(query, call) for query in queries]
+        call.on_cancel(lambda: self._cancel(queued))
         try:
-            self._see_through(asked)
+            self._add(queued)
+            return [query.result.result() for query in queued]
         finally:
-            with self._turn:
-                self._planner.withdraw(asked)
-        return [a.odds for a in asked]
+            self._cancel(queued)
 
-    def _see_through(self, asked: list[Asked]) -> None:
-        """Until all is answered: run a pass whenever no other thread does.
+    def _add(self, queued: Sequence[QueuedQuery]) -> None:
+        with self._lock:
+            for query in queued:
+                self._throughput.check(query, self._scheduler)
+                self._scheduler.add(query)
+            idle, self._running = not self._running, True
+        if idle:
+            start_on_device_thread(self._answer.device, self._run_batch)
 
-        A pass takes whatever waits, in the order it came, so whoever runs it works for all.
-        """
-        done = 0
-        while not all(a.finished for a in asked):
-            if self._my_turn(asked, done):
-                self._lead()
-            done = _count(asked)
-        for a in asked:
-            if a.error is not None:
-                raise a.error
+    def _cancel(self, queued: Sequence[QueuedQuery]) -> None:
+        """Remove what is not done; a pass that has begun runs to its end."""
+        with self._lock:
+            for query in queued:
+                if not query.result.done():
+                    self._scheduler.cancel(query)
 
-    def _my_turn(self, asked: list[Asked], done: int) -> bool:
-        """Wait until this thread may run a pass (true), or another one's brought news."""
+    def _run_batch(self) -> bool:
+        """Run one batch; whether there was one, and so may be another."""
+        with self._lock:
+            batch = self._scheduler.schedule(self._budget)
+            self._running = bool(batch.shares)
+        if not batch.shares:
+            return False
+        start = time.monotonic()
+        odds = self._odds_or_error(batch)
+        report = _report(batch, start)
+        with self._lock:
+            self._throughput.learn(report.tokens, report.seconds)
+            self._scheduler.complete(batch, odds)
+        for on_batch in {query.call.on_batch for query in batch.shares} - {None}:
+            on_batch(report)  # type: ignore[misc] # None is taken out
+        return True
 
-        def news() -> bool:
-            return _count(asked) > done or all(a.finished for a in asked)
-
-        with self._turn:
-            self._turn.wait_for(lambda: not self._busy or news())
-            mine = not self._busy and not news()
-            self._busy = self._busy or mine
-            return mine
-
-    def _lead(self) -> None:
+    def _odds_or_error(self, batch: ScheduledBatch) -> Sequence[DocumentOdds] | Exception:
         try:
-            with self._turn:
-                plan = self._planner.draw(self._budget)
-            if plan.segments:
-                on_worker(self._answer.device, lambda: self._pass(plan))
-        finally:
-            with self._turn:
-                self._busy = False
-                self._turn.notify_all()
+            return self._odds(batch.segments)
+        except Exception as error:  # every caller with documents in the batch gets it
+            return error
 
-    def _pass(self, plan: Plan) -> None:
-        try:
-            answers = self._answers(plan.segments)
-        except Exception as error:  # whatever it is, all whose documents are in it must hear
-            with self._turn:
-                self._planner.fail(plan, error)
-        else:
-            with self._turn:
-                self._planner.commit(plan, answers)
-
-    def _answers(self, segments: Sequence[Segment]) -> Sequence[float | ScorerError]:
-        """One answer for each tail; where memory runs out, halves are tried one by one."""
+    def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
+        """The odds of each document; where memory runs out, each half is tried alone."""
         try:
             return self._forward(segments)
         except torch.cuda.OutOfMemoryError as error:
             if len(segments) == 1:
-                return _no_room(segments[0], error)
+                return _no_memory(segments[0], error)
         # outside the handler, so that the error's frames no longer hold the pass's tensors
         torch.cuda.empty_cache()
         half = len(segments) // 2
-        self._budget = min(self._budget, max(sum(len(s.ids) for s in segments) // 2, LEAST_BUDGET))
-        return [*self._answers(segments[:half]), *self._answers(segments[half:])]
+        self._budget = min(self._budget, max(sum(len(s.ids) for s in segments) // 2, MIN_BUDGET))
+        return [*self._odds(segments[:half]), *self._odds(segments[half:])]
 
     @torch.inference_mode()
     def _forward(self, segments: Sequence[Segment]) -> list[float]:
         tokens = sum(len(s.ids) for s in segments)
-        rest = padded(tokens) - tokens if self._packed else 0
-        pack = Pack(segments, self._answer.device, rest)
-        with running(pack):
+        padding = padded(tokens) - tokens if self._packed else 0
+        batch = PackedBatch(segments, self._answer.device, padding)
+        with running(batch):
             hidden = self._backbone(
-                input_ids=pack.ids, position_ids=pack.positions, use_cache=False
+                input_ids=batch.ids, position_ids=batch.positions, use_cache=False
             ).last_hidden_state
-        odds: list[float] = (hidden[0, pack.ends].float() @ self._answer).tolist()
+        odds: list[float] = (hidden[0, batch.ends].float() @ self._answer).tolist()
         return odds
 
 
-def _count(asked: Sequence[Asked]) -> int:
-    return sum(len(a.odds) for a in asked)
+def _report(batch: ScheduledBatch, start: float) -> BatchReport:
+    waited = tuple(start - query.added for query in batch.shares if not query.odds)
+    return BatchReport(batch.documents, batch.tokens, time.monotonic() - start, waited)
 
 
-def _no_room(segment: Segment, error: Exception) -> list[float | ScorerError]:
+def _no_memory(segment: Segment, error: Exception) -> list[DocumentOdds]:
     failure = ScorerError(
         f"the device has no memory for {segment.start + len(segment.ids)} tokens on their own; "
         f"lower max_length: {error}"
     )
-    if segment.kept is not None:  # a head: nothing that hangs on it can be answered
+    if segment.stored_in is not None:  # no document can be scored without its prefix
         raise failure from error
     return [failure]

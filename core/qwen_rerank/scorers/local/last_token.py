@@ -1,4 +1,4 @@
-"""In the last layer only the tokens that answer need work."""
+"""In the last layer only the last token of each document needs work."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from qwen_rerank.scorers.local.attention import running_pack
+from qwen_rerank.scorers.local.attention import current_batch
 
 
-class OnlyEnds(nn.Module):
-    """A row-wise part of a model, worked out for the last token of each tail only.
+class LastTokenOnly(nn.Module):
+    """A row-wise part of a model, computed for the last token of each document only.
 
     The other rows are zeros, which nothing reads any more. Keys and values are not wrapped:
     every token's are looked at.
@@ -27,18 +27,18 @@ class OnlyEnds(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Shape (1, tokens, width in) to (1, tokens, width out)."""
-        ends = running_pack().ends
+        ends = current_batch().ends
         answers = rows.new_zeros(1, rows.shape[1], self.width)
         return answers.index_copy_(1, ends, self.part(rows[:, ends]))
 
 
-def answer_at_ends(backbone: nn.Module) -> None:
+def only_last_tokens(backbone: nn.Module) -> None:
     """Wrap the parts of a Qwen3 model's last layer; a second call changes nothing."""
     model: Any = backbone
     layer = model.layers[-1]
-    if isinstance(layer.mlp, OnlyEnds):
+    if isinstance(layer.mlp, LastTokenOnly):
         return
     attention, hidden = layer.self_attn, model.config.hidden_size
-    attention.q_proj = OnlyEnds(attention.q_proj, attention.q_proj.out_features)
-    attention.o_proj = OnlyEnds(attention.o_proj, hidden)
-    layer.mlp = OnlyEnds(layer.mlp, hidden)
+    attention.q_proj = LastTokenOnly(attention.q_proj, attention.q_proj.out_features)
+    attention.o_proj = LastTokenOnly(attention.o_proj, hidden)
+    layer.mlp = LastTokenOnly(layer.mlp, hidden)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,9 @@ from tokenizers import Tokenizer
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.scorers.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
-from qwen_rerank.scorers.local.checksums import check_sums
 from qwen_rerank.scorers.local.compiled import compile_layers
+from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 from qwen_rerank.scorers.local.device import choose_device, choose_dtype
-from qwen_rerank.scorers.local.device_thread import on_worker
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.scorers.local.engine import Engine
 from qwen_rerank.scorers.local.hub import find_model, local_folder
@@ -64,12 +64,16 @@ class LocalModel:
 _models: dict[_Key, LocalModel] = {}
 _loading: dict[_Key, threading.Lock] = {}
 _registry = ForkLock(_loading.clear)  # a forked child lacks the threads that were loading
+_reading = ForkLock()
+"""transformers patches its classes while it reads weights: one model at a time."""
 
 
 def shared_model(
     model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
 ) -> LocalModel:
-    """The one instance of a model in this process; the first caller loads it.
+    """The one instance of a model in this process; the first caller loads it, in its thread.
+
+    A hub that does not answer holds up only the callers of the model that it should deliver.
 
     Args:
         model: See `find_model`.
@@ -80,7 +84,7 @@ def shared_model(
 
     Raises:
         ModelLoadError: It can't be found, downloaded or read.
-        ConfigError: Its device or number format is not to be had here, or it can't be compiled.
+        ConfigError: This machine lacks the device or the number format, or can't compile it.
     """
     chosen = choose_device(device)
     name = str(local_folder(model) or model)
@@ -89,21 +93,21 @@ def shared_model(
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
         if key not in _models:
-            _models[key] = on_worker(chosen, lambda: _load(key))
+            _models[key] = _load(find_model(key.model), key)
         return _models[key]
 
 
-def _load(key: _Key) -> LocalModel:
+def _load(folder: Path, key: _Key) -> LocalModel:
     start = time.monotonic()
-    folder = find_model(key.model)
-    revision = revision_of(folder, check_sums(folder))
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
-    checkpoint = read_checkpoint(
-        folder, tokenizer, answer_ids(tokenizer, key.answers), key.device, key.dtype
-    )
-    engine = Engine(checkpoint)
+    answers = answer_ids(tokenizer, key.answers)
+    with _reading:
+        checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
+        engine = Engine(checkpoint)
+    release_openmp_threads(key.device)
     if key.compiled:
         compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
     seconds = time.monotonic() - start
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
+    revision = revision_of(folder)
     return LocalModel(tokenizer, positions, engine, key.device.type, str(key.dtype), revision)

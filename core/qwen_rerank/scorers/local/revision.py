@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
+from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
+
+SUMS = "SHA256SUMS"
+"""Made by the training recipe; a test compares the files with it."""
 READ_WHOLE = 64 << 20
 """Bytes; of a larger file only size and time are looked at, for reading it takes seconds."""
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def revision_of(folder: Path, sums: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The commit, if a hub's cache names one; else a hash of what the folder holds.
-
-    Args:
-        folder: Of the model.
-        sums: Hashes of its files by name, as far as they are known.
-    """
+def revision_of(folder: Path) -> str:
+    """The commit, if a hub's cache names one; else a hash of what the folder holds."""
     if _is_of_a_hub(folder):
         return folder.name
     digest = hashlib.blake2b(digest_size=16)
-    paths = [*folder.glob("*.json"), *folder.glob("*.safetensors")]
-    for path in sorted(filter(Path.is_file, paths)):
-        content = sums[path.name].encode() if path.name in sums else _content(path)
+    # the built-in model's own record stands for its weights: they come with the package
+    names = [SUMS] if folder == BUILTIN_FOLDER else ["*.json", "*.safetensors"]
+    paths = [path for name in names for path in folder.glob(name) if path.is_file()]
+    for path in sorted(paths):
+        content = _content(path)
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

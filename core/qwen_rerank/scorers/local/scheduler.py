@@ -1,149 +1,213 @@
-"""Decides which tokens share a pass."""
+"""Decides which documents share a forward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import takewhile
 
-from qwen_rerank.errors import ScorerError
-from qwen_rerank.scorers.local.batch import Past, Segment
+from qwen_rerank.call import Call
+from qwen_rerank.errors import DeadlineError, ScorerError
+from qwen_rerank.scorers.local.batch import Prefix, Segment
 from qwen_rerank.scorers.local.encoder import EncodedQuery
+from qwen_rerank.scorers.local.prefix_cache import PrefixCache
 
-SHARED_TOKENS = 128
-"""The most tokens of a head whose keys stay after its query: the words all queries share."""
-WORTHWHILE = 16
-"""Fewer shared tokens are computed again."""
+TURN_TOKENS = 512
+"""The most tokens of one query's turn, unless a single document has more."""
+
+DocumentOdds = float | ScorerError
+"""The log-odds of "yes" for one document, or why there are none."""
 
 
 @dataclass(eq=False, slots=True)
-class Asked:
-    """A query with its documents, and how far it is answered."""
+class QueuedQuery:
+    """A query with its documents, and what is known of them so far."""
 
-    query: EncodedQuery
-    odds: list[float] = field(default_factory=list)
-    """Of the documents so far, in the order they came."""
-    past: Past | None = None
-    """Of the head, once a pass has computed it."""
-    error: Exception | None = None
+    encoded: EncodedQuery
+    call: Call
+    added: float = field(default_factory=time.monotonic)
+    odds: list[DocumentOdds] = field(default_factory=list)
+    """Of the first documents, in the caller's order."""
+    result: Future[list[DocumentOdds]] = field(default_factory=Future)
+    """Of all documents."""
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do for it."""
-        return self.error is not None or len(self.odds) == len(self.query.tails)
+    def waiting(self) -> Sequence[list[int]]:
+        """The tokens of the documents that are not scored yet."""
+        return self.encoded.documents[len(self.odds) :]
+
+    def add(self, odds: Sequence[DocumentOdds]) -> None:
+        """Note the odds of the next documents; the last ones complete the result."""
+        self.odds += odds
+        if not self.waiting and not self.result.done():
+            self.result.set_result(self.odds)
+
+    def fail(self, error: BaseException) -> None:
+        """End without a result."""
+        if not self.result.done():
+            self.result.set_exception(error)
 
 
-@dataclass(slots=True)
-class Plan:
-    """The segments of one pass, and whose they are."""
+@dataclass(eq=False, slots=True)
+class Share:
+    """One query's part of a batch."""
 
-    segments: list[Segment] = field(default_factory=list)
-    owners: list[Asked] = field(default_factory=list)
-    """One for each segment."""
+    query: QueuedQuery
+    prefix: Segment
+    """What is still to compute of the prefix; may be empty."""
+    count: int = 0
+    """How many of the waiting documents are in the batch."""
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The prefix, if there is anything to compute, and the documents."""
+        stored, start = self.stored, len(self.query.encoded.prefix)
+        documents = [Segment(ids, stored, start) for ids in self.query.waiting[: self.count]]
+        return [self.prefix, *documents] if self.prefix.ids else documents
+
+    @property
+    def stored(self) -> Prefix | None:
+        """The prefix that the documents attend to."""
+        return self.prefix.stored_in if self.prefix.ids else self.prefix.prefix
+
+
+@dataclass(eq=False, slots=True)
+class ScheduledBatch:
+    """The documents of one forward pass, query by query."""
+
+    room: int
+    """How many more tokens fit."""
+    shares: dict[QueuedQuery, Share] = field(default_factory=dict)
     tokens: int = 0
 
-    def add(self, owner: Asked, segment: Segment) -> None:
-        """Append a segment."""
-        self.segments.append(segment)
-        self.owners.append(owner)
-        self.tokens += len(segment.ids)
+    @property
+    def segments(self) -> list[Segment]:
+        """In the order of the row."""
+        return [segment for share in self.shares.values() for segment in share.segments]
+
+    @property
+    def documents(self) -> int:
+        """How many documents are scored."""
+        return sum(share.count for share in self.shares.values())
+
+    def take(self, share: Share) -> bool:
+        """Add a query's next documents, for one turn; whether any fitted."""
+        new = len(share.prefix.ids) if share.query not in self.shares else 0
+        left = share.query.waiting[share.count :]
+        count = _fitting(left, min(TURN_TOKENS, self.room - new))
+        if not count and (not self.shares or len(left[0]) <= self.room - new):
+            count = 1  # longer than a turn, or alone in its batch
+        if count:
+            self.shares[share.query] = share
+            share.count += count
+            used = new + sum(map(len, left[:count]))
+            self.tokens, self.room = self.tokens + used, self.room - used
+        return count > 0
 
 
-class Planner:
-    """Fills passes with documents, first come, first served, whoever asked.
+class Scheduler:
+    """The queue of one model. Not thread-safe: the engine holds a lock around each call.
 
-    What waits is changed only by `commit`, so that a pass that fails leaves no trace.
+    Turns go alternately to the oldest query and to the next one of a round through all. So a
+    small query never waits for a large one to end, and the oldest one always gets half of the
+    device: it ends at the latest after twice the time that the work before it and its own take.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Asked] = []
-        self._recent: Past | None = None
+        self._queue: list[QueuedQuery] = []
+        self._round: deque[QueuedQuery] = deque()
+        self._prefixes = PrefixCache()
 
-    def ask(self, asked: Iterable[Asked]) -> None:
-        """Queue up."""
-        self._waiting.extend(a for a in asked if not a.finished)
+    @property
+    def tokens(self) -> int:
+        """The tokens of all documents that wait."""
+        return sum(len(ids) for query in self._queue for ids in query.waiting)
 
-    def withdraw(self, asked: Iterable[Asked]) -> None:
-        """Leave the queue, answered or not."""
-        gone = set(map(id, asked))
-        self._waiting = [a for a in self._waiting if id(a) not in gone]
+    @property
+    def documents(self) -> int:
+        """How many documents wait."""
+        return sum(len(query.waiting) for query in self._queue)
 
-    def draw(self, budget: int) -> Plan:
-        """As many waiting documents as fit into `budget` tokens, and at least one."""
-        plan, recent = Plan(), self._recent
-        for asked in self._waiting:
-            head = _head(asked, recent)
-            left = asked.query.tails[len(asked.odds) :]
-            count = _fitting(left, budget - plan.tokens - len(head.ids))
-            if count == 0 and plan.segments:
+    def add(self, query: QueuedQuery) -> None:
+        """Queue a query; without documents it is done."""
+        query.add([])
+        if query.waiting:
+            self._queue.append(query)
+            self._round.appendleft(query)  # its first turn comes next
+
+    def cancel(self, query: QueuedQuery) -> None:
+        """Remove a query, whatever is done of it."""
+        query.result.cancel()
+        self._remove_ended()
+
+    def schedule(self, budget: int) -> ScheduledBatch:
+        """The next batch: waiting documents of up to `budget` tokens, or one longer document."""
+        self._end_late()
+        batch, latest = ScheduledBatch(budget), self._prefixes.latest
+        for query in self._turns(batch):
+            share = batch.shares.get(query)
+            if share is None:
+                share = Share(query, self._prefixes.segment(query.encoded.prefix, latest))
+            if not batch.take(share):
                 break
-            recent = _fill(plan, asked, head, left[: max(count, 1)])
-            if count < len(left):
-                break
-        return plan
+            latest = share.stored
+        return batch
 
-    def commit(self, plan: Plan, answers: Sequence[float | ScorerError]) -> None:
-        """Note a pass's answers, one for each tail of its plan."""
-        left = iter(answers)
-        for segment, asked in zip(plan.segments, plan.owners, strict=True):
-            if segment.kept is None:
-                _note(asked, segment, next(left))
-            else:
-                self._recent = segment.kept
-        self._waiting = [asked for asked in self._waiting if not asked.finished]
-        if not self._waiting and self._recent is not None:
-            self._recent = self._recent.first(SHARED_TOKENS)
+    def complete(self, batch: ScheduledBatch, odds: Sequence[DocumentOdds] | Exception) -> None:
+        """Note what a forward pass gave: the odds of its documents in order, or an error."""
+        if isinstance(odds, Exception):
+            for query in batch.shares:
+                query.fail(odds)
+        else:
+            self._note(batch, odds)
+        self._remove_ended()
+        if not self._queue:
+            self._prefixes.shrink()
 
-    def fail(self, plan: Plan, error: Exception) -> None:
-        """Note that a pass could not be done for anybody in it."""
-        for asked in plan.owners:
-            asked.error = asked.error or error
-        self._waiting = [asked for asked in self._waiting if not asked.finished]
+    def _note(self, batch: ScheduledBatch, odds: Sequence[DocumentOdds]) -> None:
+        first = 0
+        for share in batch.shares.values():
+            share.query.add(odds[first : first + share.count])
+            first += share.count
+            if share.prefix.stored_in is not None:
+                self._prefixes.add(share.prefix.stored_in)
 
+    def _turns(self, batch: ScheduledBatch) -> Iterator[QueuedQuery]:
+        """Whose turn it is, until every document is in the batch."""
 
-def _note(asked: Asked, segment: Segment, answer: float | ScorerError) -> None:
-    asked.past = segment.past
-    if isinstance(answer, ScorerError):
-        asked.error = asked.error or answer
-    else:
-        asked.odds.append(answer)
+        def is_left(query: QueuedQuery) -> bool:
+            share = batch.shares.get(query)
+            return share is None or share.count < len(query.waiting)
 
+        while oldest := next(filter(is_left, self._queue), None):
+            yield oldest
+            for _ in range(len(self._round)):
+                query = self._round[0]
+                self._round.rotate(-1)
+                if is_left(query):
+                    yield query
+                    break
 
-def _head(asked: Asked, recent: Past | None) -> Segment:
-    """What is still to compute of the head: all, the rest behind shared words, or nothing."""
-    tokens = asked.query.head
-    if asked.past is not None:
-        return Segment((), asked.past, len(tokens))
-    shared = _common(recent.tokens, tokens) if recent is not None else 0
-    if shared < WORTHWHILE:
-        recent, shared = None, 0
-    if shared == len(tokens):
-        return Segment((), recent, shared)
-    return Segment(tokens[shared:], recent, shared, Past(tokens))
+    def _end_late(self) -> None:
+        now = time.monotonic()
+        for query in self._queue:
+            if query.call.ends is not None and query.call.ends <= now:
+                query.fail(DeadlineError("no scores before the deadline"))
+        self._remove_ended()
 
-
-def _fill(plan: Plan, asked: Asked, head: Segment, tails: Sequence[Sequence[int]]) -> Past | None:
-    """Add tails, behind their head where it has something to compute; return their past."""
-    past = head.past if head.kept is None else head.kept
-    if head.kept is not None:
-        plan.add(asked, head)
-    for tail in tails:
-        plan.add(asked, Segment(tail, past, len(asked.query.head)))
-    return past
+    def _remove_ended(self) -> None:
+        self._queue = [query for query in self._queue if not query.result.done()]
+        self._round = deque(query for query in self._round if not query.result.done())
 
 
-def _fitting(tails: Sequence[Sequence[int]], room: int) -> int:
-    """How many of the first tails fit into `room` tokens."""
+def _fitting(documents: Sequence[Sequence[int]], room: int) -> int:
+    """How many of the first documents fit into `room` tokens."""
     count = 0
-    for tail in tails:
-        room -= len(tail)
+    for ids in documents:
+        room -= len(ids)
         if room < 0:
             break
         count += 1
     return count
-
-
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many first tokens are equal."""
-    pairs = zip(left, right, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

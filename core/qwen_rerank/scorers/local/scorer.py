@@ -9,13 +9,14 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError
+from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
 if TYPE_CHECKING:
     from qwen_rerank.scorers.local.encoder import EncodedQuery
     from qwen_rerank.scorers.local.model import LocalModel
+    from qwen_rerank.scorers.local.scheduler import DocumentOdds
 
 DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
 REQUESTS_IN_MEMORY = 64
@@ -77,18 +78,20 @@ class LocalScorer(BatchScorer):
             outcomes += [self._outcome(o, e) for o, e in zip(odds, encoded, strict=True)]
         return outcomes
 
-    def _outcome(self, odds: Sequence[float], encoded: EncodedQuery) -> Outcome:
-        if not all(map(math.isfinite, odds)):
-            return BadScoresError(
-                f"{self.model} gave NaN or infinity as a score: check that its weights are "
-                "complete and that dtype has enough range"
-            )
-        return Scores(
-            tuple(
-                DocumentScore(_sigmoid(value), truncated=place in encoded.truncated)
-                for place, value in enumerate(odds)
-            )
-        )
+    def _outcome(self, odds: Sequence[DocumentOdds], encoded: EncodedQuery) -> Outcome:
+        documents = []
+        for place, value in enumerate(odds):
+            if isinstance(value, ScorerError):
+                documents.append(DocumentScore(None, str(value)))
+            elif math.isfinite(value):
+                cut = place in encoded.truncated
+                documents.append(DocumentScore(_sigmoid(value), truncated=cut))
+            else:
+                return BadScoresError(
+                    f"{self.model} gave NaN or infinity as a score: check that its weights are "
+                    "complete and that dtype has enough range"
+                )
+        return Scores(tuple(documents))
 
     def load(self) -> None:
         """Load the model now instead of at the first call."""

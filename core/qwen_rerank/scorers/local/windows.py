@@ -62,7 +62,8 @@ def _truncated(outcome: Outcome) -> list[int]:
 
 def _merged(scores: Scores, windows: Scores, owners: Sequence[int]) -> Scores:
     """Each document's best score, its own or that of one of its windows."""
-    best = [document.score or 0.0 for document in scores.documents]
+    documents = [replace(document, truncated=False) for document in scores.documents]
     for place, window in zip(owners, windows.documents, strict=True):
-        best[place] = max(best[place], window.score or 0.0)
-    return Scores.of(best)
+        if (window.score or 0.0) > (documents[place].score or 0.0):
+            documents[place] = window
+    return Scores(tuple(documents))

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 
-from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.errors import (
+    DeadlineError,
+    InvalidInputError,
+    OverloadedError,
+    RequestTooLargeError,
+)
 from qwen_rerank.server.errors import note
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import Outcome
-from qwen_rerank.server.refusals import DeadlineError, OverloadedError, TooLargeError
 from qwen_rerank.server.service import Service
 
 PULSE = 0.25
@@ -51,7 +55,11 @@ def reason(error: Exception, service: Service) -> str:
     """Which of the page's words tells this error; the log gets what they leave out."""
     if isinstance(error, OverloadedError):
         return service.state if service.state in {"loading", "stopping"} else "overloaded"
-    kinds = {DeadlineError: "late", TooLargeError: "too_large", InvalidInputError: "too_large"}
+    kinds = {
+        DeadlineError: "late",
+        RequestTooLargeError: "too_large",
+        InvalidInputError: "too_large",
+    }
     for kind, words in kinds.items():
         if isinstance(error, kind):
             return words

@@ -1,4 +1,4 @@
-"""Lets a thread's team of OpenMP threads go."""
+"""Releases the OpenMP threads of a thread that has nothing to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOFT = 1
 """Settings are kept: `omp_pause_soft`, see `omp_pause_resource_all` in OpenMP 5.0."""
 
 
-def dismiss_team(device: torch.device) -> None:
+def release_openmp_threads(device: torch.device) -> None:
     """End the threads with which the calling thread shares torch's operations on a CPU.
 
     The next operation that wants them starts new ones. Nothing happens for other devices; where

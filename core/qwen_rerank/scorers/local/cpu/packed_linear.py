@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from qwen_rerank.scorers.local.last_token import OnlyEnds
+from qwen_rerank.scorers.local.last_token import LastTokenOnly
 
 Multiply = Callable[[Tensor, Tensor, int], Tensor]
 
@@ -63,7 +63,7 @@ def pack_linears(module: nn.Module) -> bool:
         if _packable(child):
             setattr(module, name, PackedLinear(child))
             packed = True
-        elif not isinstance(child, OnlyEnds):
+        elif not isinstance(child, LastTokenOnly):
             packed |= isinstance(child, PackedLinear) or pack_linears(child)
         del child
     return packed

@@ -1,0 +1,73 @@
+"""One call of a user: when it must end, and who wants to hear of its work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one forward pass of the model did."""
+
+    documents: int
+    tokens: int
+    seconds: float
+    waited: tuple[float, ...]
+    """Seconds in the queue, of each query whose first documents are in the batch."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """Reaches the threads and queues that work for a call, through a context variable.
+
+    A context variable, because a user's own scorer and retriever lie between both ends.
+    """
+
+    ends: float | None = None
+    """On the monotonic clock; later, the model no longer works for it. `None` sets no limit,
+    and lets it wait in a queue of any length."""
+    on_batch: Callable[[BatchReport], object] | None = None
+    """Called once for each forward pass that scored documents of this call."""
+    started: float = field(default_factory=time.monotonic)
+    """A time limit of its own, such as a remote scorer's, counts from here."""
+    _cancelled: bool = False
+    _on_cancel: list[Callable[[], object]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make it the current call of this context."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    def cancel(self) -> None:
+        """Stop the work: nobody waits for its result any more."""
+        with self._lock:
+            self._cancelled = True
+            stops, self._on_cancel = self._on_cancel, []
+        for stop in stops:
+            stop()
+
+    def on_cancel(self, stop: Callable[[], object]) -> None:
+        """Call `stop` when the call is cancelled, or at once if it is."""
+        with self._lock:
+            if not self._cancelled:
+                self._on_cancel.append(stop)
+                return
+        stop()
+
+
+_current: ContextVar[Call | None] = ContextVar("qwen_rerank_call", default=None)
+
+
+def current_call() -> Call:
+    """The call that this thread works for; a new one without limits if there is none."""
+    return _current.get() or Call()
