@@ -94,25 +94,20 @@ class RerankAdapter(ScorerAdapter, RerankSettings):
     ) -> tuple[list[RerankResult], str | None]:
         """The ranking, and its id where feedback is kept."""
         start = time.perf_counter()
-        results = self._rank(query, texts, **limits)
-        if self.feedback is None or not texts:
-            return results, None
-        seconds, top_n = time.perf_counter() - start, limits.get("top_n", self.top_n)
-        return results, self.feedback.record_ranking(
-            query, texts, results, seconds=seconds, top_n=top_n
-        )
-
-    def _rank(
-        self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
-    ) -> list[RerankResult]:
         own: Limits = {"top_n": self.top_n, "score_threshold": self.score_threshold}
         own.update(limits)
-        return self._reranker.rerank_queries(
+        results = self._reranker.rerank_queries(
             self._phrasings(query),
             texts,
             merge=self.query_merge,
             instruction=self.instruction,
             **own,
+        )
+        if self.feedback is None or not texts:
+            return results, None
+        seconds = time.perf_counter() - start
+        return results, self.feedback.record_ranking(
+            query, texts, results, seconds=seconds, top_n=own["top_n"]
         )
 
     def _expand(self, query: str) -> Any:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 BEGIN = """
-import os, signal, sys, torch
+import os, signal, sys, time, torch
 
 torch.set_num_threads(4)
 
@@ -57,6 +57,7 @@ scorer = LocalScorer(sys.argv[1], device="cpu")
 
 def score():
     scorer.score("words", ["some words " * 200] * 10)
+    time.sleep(1)  # the device's thread ends its team behind the caller's back
     return threads()
 
 before = score()

@@ -138,7 +138,7 @@ def test_queries_that_would_come_too_late_are_refused() -> None:
     with pytest.raises(RequestTooLargeError, match="send fewer at once"):
         throughput.check(query(1, 200, call=soon), scheduler)
     scheduler.add(query(2, 30))
-    throughput.check(query(3, 4), scheduler)  # without a deadline it waits
+    throughput.check(query(3, 4), scheduler)  # without a deadline there is no hurry
     with pytest.raises(OverloadedError, match="30 documents wait") as refused:
         throughput.check(query(4, 20, call=soon), scheduler)
     assert 5 <= refused.value.retry_after <= 10

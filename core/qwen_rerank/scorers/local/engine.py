@@ -99,7 +99,8 @@ class Engine:
     def _add(self, queued: Sequence[QueuedQuery]) -> None:
         with self._lock:
             for query in queued:
-                self._throughput.check(query, self._scheduler)
+                if query.call.ends is not None:
+                    self._throughput.check(query, self._scheduler)
                 self._scheduler.add(query)
             idle, self._running = not self._running, True
         if idle:
@@ -120,7 +121,11 @@ class Engine:
         if not batch.shares:
             return False
         start = time.monotonic()
-        odds = self._odds_or_error(batch)
+        odds: Sequence[DocumentOdds] | Exception
+        try:
+            odds = self._odds(batch.segments)
+        except Exception as error:  # every caller with documents in the batch gets it
+            odds = error
         report = _report(batch, start)
         with self._lock:
             self._throughput.learn(report.tokens, report.seconds)
@@ -128,12 +133,6 @@ class Engine:
         for on_batch in {query.call.on_batch for query in batch.shares} - {None}:
             on_batch(report)  # type: ignore[misc] # None is taken out
         return True
-
-    def _odds_or_error(self, batch: ScheduledBatch) -> Sequence[DocumentOdds] | Exception:
-        try:
-            return self._odds(batch.segments)
-        except Exception as error:  # every caller with documents in the batch gets it
-            return error
 
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         """The odds of each document; where memory runs out, each half is tried alone."""

@@ -67,7 +67,7 @@ class LocalScorer(BatchScorer):
         """
         if not any(request.documents for request in requests):
             return [Scores() for _ in requests]
-        model = self._shared_model()
+        model = self._loaded()
         outcomes: list[Outcome] = []
         for first in range(0, len(requests), REQUESTS_IN_MEMORY):
             encoded = [
@@ -95,7 +95,7 @@ class LocalScorer(BatchScorer):
 
     def load(self) -> None:
         """Load the model now instead of at the first call."""
-        self._shared_model()
+        self._loaded()
 
     def fingerprint(self) -> str:
         """The model with its revision, and all else that these scores depend on.
@@ -107,17 +107,24 @@ class LocalScorer(BatchScorer):
         """
         return _fingerprint(self)
 
-    def _shared_model(self) -> LocalModel:
-        from qwen_rerank.scorers.local.model import shared_model
+    def _loaded(self) -> LocalModel:
+        answers = self.prompt.yes, self.prompt.no
+        return _loaded_model(self.model, self.device, self.dtype, answers, self.compiled)
 
-        answers = (self.prompt.yes, self.prompt.no)
-        return shared_model(self.model, self.device, self.dtype, answers, compiled=self.compiled)
+
+@lru_cache
+def _loaded_model(
+    model: str, device: str | None, dtype: str | None, answers: tuple[str, str], compiled: bool
+) -> LocalModel:
+    """Cached, because resolving the device waits until a GPU has done its work."""
+    from qwen_rerank.scorers.local.model import shared_model
+
+    return shared_model(model, device, dtype, answers, compiled=compiled)
 
 
 @lru_cache
 def _fingerprint(scorer: LocalScorer) -> str:
-    """Remembered, for looking at a GPU waits until it has done its work."""
-    model = scorer._shared_model()  # noqa: SLF001 - its own module
+    model = scorer._loaded()  # noqa: SLF001 - its own module
     resolved = replace(scorer, device=model.device, dtype=model.dtype)
     return f"{resolved!r} at revision {model.revision}"
 

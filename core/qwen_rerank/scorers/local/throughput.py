@@ -34,15 +34,13 @@ class Throughput:
         return tokens * self._seconds / self._tokens if self._tokens else 0.0
 
     def check(self, query: QueuedQuery, scheduler: Scheduler) -> None:
-        """Refuse a query that would come too late; a call without a deadline always passes.
+        """Refuse a query that would come too late for the deadline of its call.
 
         Raises:
             RequestTooLargeError: The query alone takes longer than its call has.
             OverloadedError: The queue before it is too long.
         """
-        if query.call.ends is None:
-            return
-        left = max(0.0, query.call.ends - time.monotonic())
+        left = max(0.0, (query.call.ends or math.inf) - time.monotonic())
         count = len(query.waiting)
         own = self.seconds(len(query.encoded.prefix) + sum(map(len, query.waiting)))
         if own > left:

@@ -40,7 +40,7 @@ class WindowScorer(LocalScorer):
 
     def _best(self, pairs: Sequence[tuple[RerankRequest, Scores]]) -> Iterator[Outcome]:
         """The outcomes of several requests, the further windows of long documents included."""
-        model = self._shared_model()
+        model = self._loaded()
         encoder, encoded, owners = model.encoder(self.prompt), [], []
         for request, scores in pairs:
             long = _truncated(scores)
