@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field
 from qwen_rerank import RerankResult
 from qwen_rerank.adapter import RELEVANCE_SCORE, Limits, RerankAdapter, marks, replaced
 from qwen_rerank.errors import InvalidInputError
-from qwen_rerank.settings import RerankSettings
+from qwen_rerank.settings import AdapterSettings
 
 
 class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
@@ -133,7 +133,7 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Every setting, so that no environment changes it; the key as `lc_secrets` names it."""
-        written = {name: getattr(self, name) for name in RerankSettings.model_fields}
+        written = {name: getattr(self, name) for name in AdapterSettings.model_fields}
         written["query_merge"] = self.query_merge
         return {k: v for k, v in written.items() if k != "scorer" and (k, v) != ("api_key", None)}
 

@@ -25,7 +25,7 @@ from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.remote import RemoteScorer
-from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
+from qwen_rerank.settings import AdapterSettings, RerankerSettings, ScorerSettings
 from qwen_rerank.stores import RedisStore, SqliteStore
 from qwen_rerank.types import (
     BatchScorer,
@@ -41,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "QWEN3",
     "QWEN3_OFFICIAL",
+    "AdapterSettings",
     "BadScoresError",
     "BatchScorer",
     "CachedScorer",
@@ -60,7 +61,6 @@ __all__ = [
     "RemoteScorer",
     "RerankRequest",
     "RerankResult",
-    "RerankSettings",
     "Reranker",
     "RerankerSettings",
     "Scorer",

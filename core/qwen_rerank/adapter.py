@@ -16,7 +16,7 @@ from qwen_rerank.expansion import Merge, phrasings
 from qwen_rerank.factory import load
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.reranker import Reranker
-from qwen_rerank.settings import RerankerSettings, RerankSettings, ScorerSettings
+from qwen_rerank.settings import AdapterSettings, RerankerSettings, ScorerSettings
 from qwen_rerank.types import RerankResult
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Limits(TypedDict, total=False):
     score_threshold: float | None
 
 
-class RerankAdapter(ScorerAdapter, RerankSettings):
+class RerankAdapter(ScorerAdapter, AdapterSettings):
     """Settings that can rank; a framework's class adds how its documents become text."""
 
     query_expander: Any = Field(default=None, exclude=True, repr=False)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.lexical.prefilter import CutBy
@@ -142,7 +142,7 @@ class RerankerSettings(ScorerSettings):
     """Which candidates those are: the best by `"bm25"`, or the first in the given `"order"`."""
 
 
-class RerankSettings(RerankerSettings):
+class AdapterSettings(RerankerSettings):
     """What an adapter takes: a reranker, and which of its results to keep."""
 
     top_n: Annotated[int, Field(ge=1)] | None = 5
@@ -151,16 +151,16 @@ class RerankSettings(RerankerSettings):
     """Leave out documents that score below this value; one that equals it stays."""
 
 
-def _environment(settings: type[BaseModel]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for owner in settings.__mro__:
-        # an adapter's own fields have no variables
-        if owner.__name__.endswith("Settings") and issubclass(owner, ScorerSettings):
-            for name in owner.__annotations__:
-                value = os.environ.get(VARIABLE + name.upper(), "").strip()
-                if value and name != "model_config":
-                    found[name] = None if value.lower() == "none" else value
-    return found
+def _environment(settings: type[BaseModel]) -> dict[str, Any]:
+    """What the variables set; the own fields of an adapter have none."""
+    owner = next(kind for kind in settings.__mro__ if kind.__name__.endswith("Settings"))
+    source = EnvSettingsSource(
+        cast("type[BaseSettings]", owner),
+        env_prefix=VARIABLE,
+        env_ignore_empty=True,
+        env_parse_none_str="none",
+    )
+    return source()
 
 
 def _explain(settings: type[BaseModel], error: ValidationError, given: dict[str, Any]) -> str:

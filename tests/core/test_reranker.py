@@ -17,6 +17,7 @@ import torch
 from tokenizers import Tokenizer
 
 from qwen_rerank import (
+    AdapterSettings,
     BadScoresError,
     ConfigError,
     InvalidInputError,
@@ -25,7 +26,6 @@ from qwen_rerank import (
     ModelLoadError,
     Reranker,
     RerankResult,
-    RerankSettings,
     ScorerUnavailableError,
     load,
 )
@@ -165,12 +165,12 @@ def test_a_reranker_pickles() -> None:
 
 
 def test_load_takes_settings_by_name_or_as_one_object() -> None:
-    whole = load(RerankSettings(model="builtin", device="cpu"))
+    whole = load(AdapterSettings(model="builtin", device="cpu"))
     assert repr(whole.scorer) == repr(load(model="builtin", device="cpu").scorer)
     with pytest.raises(ConfigError, match="unknown setting 'devise', did you mean 'device'"):
         load(devise="cpu")
     with pytest.raises(ConfigError, match="either"):
-        load(RerankSettings(), model="builtin")
+        load(AdapterSettings(), model="builtin")
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
-from qwen_rerank import RerankSettings, ScorerError
+from qwen_rerank import AdapterSettings, ScorerError
 from tests.remote.faults import FAULTS, Fault
 from tests.remote.test_faults import DOCUMENTS, GRACE, QUERY, RANKING, timeout_of
 
@@ -108,4 +108,4 @@ def as_promised(fault: Fault, got: Outcome, on_error: str) -> bool:
 
 def test_all_settings_of_a_server_reach_both_adapters() -> None:
     for adapter in (langchain_qwen_rerank.QwenRerank, llama_index_qwen_rerank.QwenRerank):
-        assert set(RerankSettings.model_fields) <= set(adapter.model_fields)
+        assert set(AdapterSettings.model_fields) <= set(adapter.model_fields)

@@ -21,13 +21,13 @@ from langchain_core.load import dumpd
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
 from qwen_rerank import (
+    AdapterSettings,
     ConfigError,
     QwenRerankError,
     RedisStore,
     RemoteScorer,
     Reranker,
     RerankerSettings,
-    RerankSettings,
     load,
 )
 from tests.remote.fault_server import Asked, send_reply, serving
@@ -128,7 +128,7 @@ def test_settings_and_adapters_show_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("QWEN_RERANK_API_KEY", KEY)
     monkeypatch.setenv("QWEN_RERANK_BASE_URL", "http://localhost:1")
     for make in (
-        RerankSettings,
+        AdapterSettings,
         langchain_qwen_rerank.QwenRerank,
         llama_index_qwen_rerank.QwenRerank,
     ):

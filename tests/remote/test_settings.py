@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from qwen_rerank import (
+    AdapterSettings,
     CachedScorer,
     ConfigError,
     FallbackScorer,
     InvalidInputError,
     LocalScorer,
     RemoteScorer,
-    RerankSettings,
     load,
     load_scorer,
 )
@@ -28,7 +28,7 @@ URL = "http://localhost:8000"
 
 
 def test_defaults_are_the_documented_ones() -> None:
-    settings = RerankSettings()
+    settings = AdapterSettings()
     assert (settings.base_url, settings.api_key, settings.dialect) == (None, None, "auto")
     assert (settings.timeout, settings.max_retries) == (10.0, 2)
     assert (settings.fallback, settings.cache_ttl) == (None, 3600.0)
@@ -45,7 +45,7 @@ def test_defaults_are_the_documented_ones() -> None:
     ],
 )
 def test_base_urls(given: Any, kept: Any) -> None:
-    assert RerankSettings(base_url=given).base_url == kept
+    assert AdapterSettings(base_url=given).base_url == kept
 
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in values.items():
         monkeypatch.setenv(f"QWEN_RERANK_{name}", value)
-    scorer = load_scorer(RerankSettings())
+    scorer = load_scorer(AdapterSettings())
     remote = RemoteScorer(
         ["http://a", "http://b"],
         api_key="k",

@@ -14,7 +14,7 @@ from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.rows import rows
-from qwen_rerank.settings import RerankSettings
+from qwen_rerank.settings import AdapterSettings
 
 
 def register(commands: Any) -> None:
@@ -23,14 +23,14 @@ def register(commands: Any) -> None:
     parser.add_argument("query", metavar="QUERY")
     parser.add_argument("file", metavar="FILE", nargs="?", help="text file [standard input]")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    add_settings(parser, RerankSettings)
+    add_settings(parser, AdapterSettings)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the documents best first; an outage is an error here, unless asked for."""
-    given = {"on_error": "raise", **given_settings(arguments, RerankSettings)}
-    settings = RerankSettings(**given)
+    given = {"on_error": "raise", **given_settings(arguments, AdapterSettings)}
+    settings = AdapterSettings(**given)
     documents = _documents(arguments.file)
     results = load(settings).rerank(
         arguments.query,
