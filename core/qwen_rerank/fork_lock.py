@@ -19,6 +19,14 @@ class ForkLock:
         self._lock, self._renew = threading.Lock(), renew
         reset_after_fork(self._reset)
 
+    def acquire(self, timeout: float = -1) -> bool:
+        """Take the lock. Returns whether that worked within so many seconds; -1 waits for ever."""
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        """Let another thread take the lock."""
+        self._lock.release()
+
     def __enter__(self) -> None:
         self._lock.acquire()
 
