@@ -26,7 +26,7 @@ from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.remote import RemoteScorer
 from qwen_rerank.settings import AdapterSettings, RerankerSettings, ScorerSettings
-from qwen_rerank.stores import RedisStore, SqliteStore
+from qwen_rerank.stores import RedisStore
 from qwen_rerank.types import (
     BatchScorer,
     DocumentScore,
@@ -68,7 +68,6 @@ __all__ = [
     "ScorerSettings",
     "ScorerUnavailableError",
     "Scores",
-    "SqliteStore",
     "UnknownRerankError",
     "WindowScorer",
     "load",

@@ -1,9 +1,11 @@
-"""Runs blocking calls for an event loop, hundreds at once."""
+"""Threads, and what happens to them in a forked child."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -12,28 +14,56 @@ T = TypeVar("T")
 
 MAX_CALLS_IN_FLIGHT = 256
 
+_resets: dict[int, Callable[[], Callable[[], object] | None]] = {}
+
+
+def reset_after_fork(reset: Callable[[], object]) -> None:
+    """Call a function in each forked child, before any other code runs there.
+
+    A child inherits the memory of its parent, but only the thread that forked. A lock that
+    another thread held stays locked in the child for ever, so its owner needs a new one there.
+    Nothing runs in the parent: a fork never waits.
+
+    Args:
+        reset: Must not raise. A bound method does not keep its object alive.
+    """
+    if inspect.ismethod(reset):
+        method = weakref.WeakMethod(reset, lambda dead: _resets.pop(id(dead), None))
+        _resets[id(method)] = method
+    else:
+        _resets[id(reset)] = lambda: reset
+
+
+def _reset_all() -> None:
+    for find in list(_resets.values()):
+        reset = find()
+        if reset is not None:
+            reset()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_reset_all)
+
 
 class CallPool:
-    """Threads of its own, so that slow calls never starve the loop's default executor.
+    """Runs blocking calls for an event loop, hundreds at once.
 
-    Starting a thread waits until it runs, which takes long when many do. The event loop
-    never waits for that: another thread starts them. A forked child, which inherits no
-    threads, gets new ones.
+    Its own threads, so that slow calls never occupy the loop's default executor. Starting a
+    thread waits until it runs, which takes long when there are many. The event loop never
+    waits for that: another thread starts them.
     """
 
     def __init__(self) -> None:
-        self._start_threads()
+        self._make_threads()
+        reset_after_fork(self._make_threads)
 
     async def run(self, call: Callable[[], T]) -> T:
-        """The result of a call; one that is cancelled before it began is never made."""
-        if self._process != os.getpid():
-            self._start_threads()
+        """The result of a call. A call that is cancelled before it begins is never made."""
         done: Future[T] = Future()
         self._starter.submit(_start, self._threads, done, call)
         return await asyncio.wrap_future(done)
 
-    def _start_threads(self) -> None:
-        self._process = os.getpid()
+    def _make_threads(self) -> None:
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-starter")
         self._threads = ThreadPoolExecutor(MAX_CALLS_IN_FLIGHT, thread_name_prefix="qwen-rerank")
 
@@ -41,7 +71,7 @@ class CallPool:
 def _start(threads: ThreadPoolExecutor, done: Future[Any], call: Callable[[], Any]) -> None:
     try:
         threads.submit(_run_into, done, call)
-    except BaseException as error:  # no thread to be had: whoever awaits must learn of it
+    except BaseException as error:  # no thread could start: raise it where the result is awaited
         done.set_exception(error)
 
 
@@ -50,5 +80,5 @@ def _run_into(done: Future[Any], call: Callable[[], Any]) -> None:
         return
     try:
         done.set_result(call())
-    except BaseException as error:  # it belongs to whoever awaits it
+    except BaseException as error:  # raised where the result is awaited
         done.set_exception(error)

@@ -1,21 +1,22 @@
-"""Logs an outage once, however many calls it meets."""
+"""Logs an outage once, however many calls fail during it."""
 
 from __future__ import annotations
 
 import logging
+import threading
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.errors import RemoteRejectedError, ScorerError, ScorerUnavailableError
-from qwen_rerank.fork_lock import ForkLock
 
 logger = logging.getLogger(__name__)
 
 
 class OutageLog:
-    """Says when an outage begins and when it is over; counts the calls between.
+    """Logs when an outage begins and when it ends; counts the failed calls.
 
     Args:
-        begins: What happens while it lasts.
-        ends: What happens again after it; holds `%d` for the number of calls between.
+        begins: The message at its begin; the error is added.
+        ends: The message at its end, with `%d` for the number of failed calls.
     """
 
     def __init__(
@@ -24,15 +25,16 @@ class OutageLog:
         ends: str = "reranking again, after %d calls in original order",
     ) -> None:
         self._begins, self._ends = begins, ends
-        self._lock = ForkLock()
         self._calls = 0
         self.total = 0
-        """Calls that met an outage or were refused, since the start."""
+        """Calls without scores, since the start."""
+        self._reset()
+        reset_after_fork(self._reset)
 
     def log(self, error: ScorerError) -> None:
-        """Note one call without scores; the first of an outage is logged.
+        """Count a call without scores; the first of an outage is logged.
 
-        A refusal of one request is logged alone: the next call may well have scores.
+        The refusal of a single request is logged each time and begins no outage.
         """
         if isinstance(error, RemoteRejectedError) and error.of_request:
             self._refused(error)
@@ -52,10 +54,14 @@ class OutageLog:
         logger.warning("%s: %s", self._begins, error)
 
     def ended(self) -> None:
-        """Note a call with scores; the end of an outage is logged."""
+        """Note that a call got scores; the end of an outage is logged."""
         if not self._calls:
             return
         with self._lock:
             calls, self._calls = self._calls, 0
         if calls:
             logger.warning(self._ends, calls)
+
+    def _reset(self) -> None:
+        """At the start, and in a forked child."""
+        self._lock = threading.Lock()

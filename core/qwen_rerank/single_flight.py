@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank._threads import reset_after_fork
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ class SingleFlight(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._running: Flights[T] = {}
-        self._lock = ForkLock(self._running.clear)
+        self._reset()
+        reset_after_fork(self._reset)
 
     def answers(
         self, keys: Iterable[bytes], ask: Callable[[list[bytes]], Sequence[T]]
@@ -54,6 +55,11 @@ class SingleFlight(Generic[T]):
                 self._give_back(mine)
             found |= _wait_for(others)
         return found
+
+    def _reset(self) -> None:
+        """At the start, and in a forked child, which lacks the threads that were asking."""
+        self._lock = threading.Lock()
+        self._running: Flights[T] = {}
 
     def _claim(self, keys: Sequence[bytes], mine: Flights[T]) -> Flights[T]:
         """Announce what nobody asks for as mine; gives what others are asking for."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import sqlite3
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, TypeVar
 
 from qwen_rerank.errors import ConfigError, MissingDependencyError
-from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.breaker import CircuitBreaker
 from qwen_rerank.scorers.cached import HOUR
 from qwen_rerank.types import DocumentScore
@@ -31,102 +26,8 @@ SLOW = 1.0
 """Seconds after which a cache that works is no help either."""
 
 _VALUE = struct.Struct("<d?")
-_SELECT = "SELECT key, score, truncated FROM scores WHERE expires > ? AND key IN "
-_DELETE = "DELETE FROM scores WHERE key IN (SELECT key FROM scores WHERE expires <= ? LIMIT 1000)"
-_INSERT = "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)"
 _KEYS_AT_ONCE = 500
-"""So that many take no longer than a store is given, and nobody else waits for long; SQLite
-takes 999 parameters in its oldest builds."""
-
-
-@dataclass(frozen=True)
-class SqliteStore:
-    """Scores in a file, for one machine: any number of processes and threads may share it.
-
-    Keys are hashes, so that no text is stored. A file that fails, or that another process
-    keeps locked for more than 50 ms, is left alone for 10 s; so is one that is slower than 1 s.
-
-    Args:
-        path: Of the file; it is made if it is not there.
-        ttl: Seconds until a score is forgotten.
-    """
-
-    path: str | Path
-    ttl: float = HOUR
-    _open: dict[int, sqlite3.Connection] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-    _lock: ForkLock = field(init=False, repr=False, compare=False)
-    _breaker: CircuitBreaker = field(
-        default_factory=CircuitBreaker, init=False, repr=False, compare=False
-    )
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_lock", ForkLock(settle=partial(close_own, self._open)))
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
-        """See `ScoreStore`."""
-        found: dict[bytes, DocumentScore] = {}
-        for part in _parts(keys):
-            with self._failing_open() as well:
-                if not well:
-                    break
-                query = _SELECT + f"({','.join('?' * len(part))})"
-                for key, score, cut in self._connection().execute(query, (time.time(), *part)):
-                    found[key] = DocumentScore(score, truncated=bool(cut))
-        return found
-
-    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
-        """See `ScoreStore`; what has expired is deleted, a part at a time."""
-        now = time.time()
-        for part in _parts(list(found.items())):
-            rows = [(key, one.score, one.truncated, now + self.ttl) for key, one in part]
-            with self._failing_open() as well:
-                if not well:
-                    break
-                with self._connection() as connection:
-                    connection.execute(_DELETE, (now,))
-                    connection.executemany(_INSERT, rows)
-
-    @contextmanager
-    def _failing_open(self) -> Iterator[bool]:
-        """Gives whether to ask at all: not while another thread is in the file for long."""
-        if not self._lock.acquire(PATIENCE):
-            yield False
-            return
-        try:
-            with _failing_open(self._breaker, f"the cache {self.path}") as well:
-                yield well
-        finally:
-            self._lock.release()
-
-    def _connection(self) -> sqlite3.Connection:
-        """One for each process: no fork may happen while it is open, and none survives one."""
-        if os.getpid() not in self._open:
-            connection = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")  # a crash may cost the last scores
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS scores "
-                "(key BLOB PRIMARY KEY, score REAL, truncated INTEGER, expires REAL) WITHOUT ROWID"
-            )
-            connection.execute("CREATE INDEX IF NOT EXISTS expiry ON scores (expires)")
-            self._open[os.getpid()] = connection
-        return self._open[os.getpid()]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.ttl)
-
-
-def close_own(connections: dict[int, sqlite3.Connection]) -> None:
-    """Close this process's connection.
-
-    SQLite's locks belong to the process: a child that inherited an open file would believe that
-    it holds its parent's, and lose what it writes when the parent closes the file.
-    """
-    connection = connections.pop(os.getpid(), None)
-    if connection is not None:
-        connection.close()
+"""Keys in one command, so that each stays within its timeout."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +116,7 @@ def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
 def _failing_open(breaker: CircuitBreaker, name: str) -> Iterator[bool]:
     """Gives whether to ask a cache; one that fails is left alone for a while.
 
-    Of errors that are not SQLite's only the kind is told: a network's may hold a password.
+    Of an error only the type is logged: its message may hold a password.
     """
     if not breaker.admit():
         yield False
@@ -224,8 +125,7 @@ def _failing_open(breaker: CircuitBreaker, name: str) -> Iterator[bool]:
     try:
         yield True
     except Exception as error:  # whatever a client raises, a cache is no reason to fail
-        told = f": {error}" if isinstance(error, sqlite3.Error) else ""
-        _leave_alone(breaker, name, type(error).__name__ + told)
+        _leave_alone(breaker, name, type(error).__name__)
     except BaseException:
         breaker.abandoned()
         raise

@@ -51,8 +51,8 @@ def test_a_ranking_can_be_judged_by_what_its_documents_carry(
     assert [one["rerank_index"] for one in found] == [3, 1, 0]
     [name] = {one["rerank_id"] for one in found}
     store.record_feedback(name, relevant=[found[0]["rerank_index"]], adopted=True)
-    figures = store.totals()
-    assert (figures.hits, figures.hits_before, figures.adopted) == (1, 0, 1)
+    totals = store.totals()
+    assert (totals.hits, totals.hits_before, totals.adopted) == (1, 0, 1)
     assert store.days()[0].median
 
 

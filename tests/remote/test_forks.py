@@ -8,19 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from qwen_rerank import (
-    CachedScorer,
-    FallbackScorer,
-    RemoteScorer,
-    ScorerError,
-    SqliteStore,
-)
-from qwen_rerank.pairs import CachedScore
+from qwen_rerank import CachedScorer, DocumentScore, FallbackScorer, RemoteScorer, ScorerError
 from qwen_rerank.scorers import breaker
 from qwen_rerank.scorers.cached import MemoryStore
 from qwen_rerank.testing import FakeScorer
@@ -28,7 +19,7 @@ from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, own_answer, running
 
 QUERY = "red wine"
-FOUND = {b"a" * 16: CachedScore(0.25)}
+FOUND = {b"a" * 16: DocumentScore(0.25)}
 
 
 def in_a_child(check: Callable[[], bool]) -> bool:
@@ -147,24 +138,11 @@ def test_the_busy_server_of_the_parent_is_not_busy_in_the_child(hanging: Hanging
             hanging.ends.set()
 
 
-@pytest.mark.parametrize(
-    ("build", "call"),
-    [
-        (lambda folder: MemoryStore(), lambda store: store.get(list(FOUND)) == {}),
-        (
-            lambda folder: SqliteStore(folder / "scores.sqlite3"),
-            lambda store: store.get(list(FOUND)) == FOUND,
-        ),
-    ],
-    ids=["memory", "sqlite"],
-)
-def test_a_store_that_another_thread_uses(
-    tmp_path: Path, build: Callable[[Path], Any], call: Callable[[Any], bool]
-) -> None:
-    store = build(tmp_path)
+def test_a_memory_store_that_another_thread_uses() -> None:
+    store = MemoryStore()
     store.put(FOUND)
     with store._lock:
-        assert in_a_child(lambda: call(store))
+        assert in_a_child(lambda: store.get(list(FOUND)) == {})
 
 
 def test_an_outage_that_another_thread_notes() -> None:

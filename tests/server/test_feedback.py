@@ -205,7 +205,7 @@ async def test_documents_wait_in_memory_only_where_they_are_kept(file: Path, tex
     assert (watched() is not None) is texts
     free.set()
     await made.close()
-    assert FeedbackStore(file).days()[0].figures.requests == 1
+    assert FeedbackStore(file).days()[0].statistics.requests == 1
 
 
 async def test_what_a_slow_disk_holds_up_at_the_end_is_lost(
@@ -271,7 +271,7 @@ def test_two_servers_and_a_pipeline_share_a_file(
     tiny_model: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a balancer, feedback may come to the other server."""
-    monkeypatch.setattr("qwen_rerank.feedback.writer.QUICK", 20.0)  # the pipeline's rankings count
+    monkeypatch.setattr("qwen_rerank.feedback.writer.RANKING_TIMEOUT", 20.0)
     command = ["--model", str(tiny_model), "--device", "cpu", "--no-ui", "--feedback", str(file)]
     with process(*command) as (_, one), process(*command) as (_, other):
         store = FeedbackStore(file)

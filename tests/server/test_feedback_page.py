@@ -57,8 +57,8 @@ def test_a_visitors_word_is_kept_and_shown(store: FeedbackStore) -> None:
     at.button("send").click().run()
     assert not at.exception
     assert [one.value for one in at.success] == ["Kept, thank you."]
-    figures = store.totals()
-    assert (figures.hits, figures.hits_before, figures.adopted) == (1, 0, 1)
+    totals = store.totals()
+    assert (totals.hits, totals.hits_before, totals.adopted) == (1, 0, 1)
     wait_until(lambda: [one.value for one in looked().metric] == ["100 %", "100 %"])
     shown = looked()
     assert [one.delta for one in shown.metric] == ["0 % without reranking", "– without reranking"]
@@ -144,4 +144,4 @@ def test_a_line_is_made_of_the_days_that_know(store: FeedbackStore) -> None:
     days = store.days()
     found = lines(days, Words("English"), ("adoption_rate", "adoption_rate_before"))
     assert found == [{"day": days[0].day, "line": "without", "value": 1.0}]
-    assert together([days[0].figures] * 2).adopted_before == 2
+    assert together([days[0].statistics] * 2).adopted_before == 2

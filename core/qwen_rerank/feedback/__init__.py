@@ -1,6 +1,6 @@
-"""Whether reranking helps in use: what was ranked, and what people made of it."""
+"""Stores rankings and the feedback on them, and computes whether reranking helps."""
 
-from qwen_rerank.feedback.statistics import DayFigures, Figures
+from qwen_rerank.feedback.statistics import DailyStatistics, Statistics
 from qwen_rerank.feedback.store import FeedbackStore, JudgedRanking
 
-__all__ = ["DayFigures", "FeedbackStore", "Figures", "JudgedRanking"]
+__all__ = ["DailyStatistics", "FeedbackStore", "JudgedRanking", "Statistics"]

@@ -11,19 +11,19 @@ from qwen_rerank.feedback.store import FeedbackStore
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What could be exported, and how much could not."""
+    """The exported lines, and how many rankings could not be exported."""
 
     lines: list[str]
-    """JSON objects of id, query, documents and relevant places, for `qwen-rerank eval`."""
+    """JSON objects of id, query, documents and relevant indexes, for `qwen-rerank eval`."""
     without_texts: int
-    """Judged rankings whose query and documents were not kept."""
+    """Judged rankings whose query and documents were not stored."""
 
 
 def export(store: FeedbackStore) -> Export:
-    """Every judged ranking with its texts, oldest first.
+    """Export every judged ranking that has its texts, oldest first.
 
     Raises:
-        InvalidInputError: There is none; the message says what is missing.
+        InvalidInputError: No ranking can be exported; the message says what is missing.
         FeedbackError: The file can't be read.
     """
     judged = store.judged()
@@ -47,8 +47,8 @@ def export(store: FeedbackStore) -> Export:
 
 def _missing(judged: int) -> str:
     if not judged:
-        return "of no ranking it is known which documents were relevant"
+        return "no ranking has feedback that names its relevant documents"
     return (
-        f"{judged} rankings are judged, but their queries and documents were not kept; "
-        "serve with --feedback-texts, or make FeedbackStore(..., texts=True)"
+        f"{judged} rankings are judged, but their queries and documents were not stored; "
+        "use `serve --feedback-texts`, or FeedbackStore(..., texts=True)"
     )

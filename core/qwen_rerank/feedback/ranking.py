@@ -1,4 +1,4 @@
-"""What is kept of a ranking, and what a judgement of it comes to."""
+"""Turns rankings and judgements into rows of the feedback file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qwen_rerank.feedback.statistics import TOP
 from qwen_rerank.types import RerankResult
 
 MOST_PLACES = 100
-"""Places of a ranking that are kept; the figures need the first three."""
+"""Places of a ranking that are stored; the statistics need the first three."""
 
 INSERT = (
     "INSERT INTO rerankings "
@@ -49,37 +49,36 @@ def ranking_row(
 
 
 def check_id(rerank_id: str) -> None:
-    """Raise InvalidInputError unless it is a text with something in it."""
-    checked_text("rerank_id", rerank_id)
-    if not rerank_id:
-        raise InvalidInputError("rerank_id must hold a text, it is empty")
+    """Raise InvalidInputError unless it is a text that is not empty and that UTF-8 can hold."""
+    if not rerank_id or checked_text("rerank_id", rerank_id) != rerank_id:
+        raise InvalidInputError(f"rerank_id must hold a text, got {rerank_id!r:.80}")
 
 
 def check_adopted(adopted: bool) -> None:
-    """Raise InvalidInputError unless it is a truth value: "no" would count as true."""
+    """Raise InvalidInputError unless it is a bool; the text "no" would count as true."""
     if not isinstance(adopted, bool):
         raise InvalidInputError(f"adopted must be true or false, got {adopted!r:.80}")
 
 
 def check_relevant(relevant: Collection[int]) -> None:
-    """Raise InvalidInputError unless it is a collection; an iterator could be read only once."""
+    """Raise InvalidInputError unless it is a collection; an iterator can be read only once."""
     if isinstance(relevant, str | bytes) or not isinstance(relevant, Collection):
-        raise InvalidInputError(f"relevant must be a list of places, got {relevant!r:.80}")
+        raise InvalidInputError(f"relevant must be a list of indexes, got {relevant!r:.80}")
 
 
 def judgement(row: Row, relevant: Collection[int] | None) -> Row:
-    """The relevant places as they are kept, and whether the first ones hold one of them.
+    """The values of `relevant`, `hit` and `hit_before` for a ranking.
 
-    As many places count without reranking as were asked for: what a threshold left out, the
-    original order would have shown.
+    `hit` says whether one of the first results was relevant, `hit_before` the same for the
+    original order. Both look at the same number of documents, whatever a threshold left out.
 
     Args:
-        row: How many documents there were, their places, best first, as `ranking_row` wrote
-            them down, and how many of the first places count.
-        relevant: What was said; `None` for nothing.
+        row: The number of documents, the ranking as `ranking_row` stored it, and how many of
+            the first results count.
+        relevant: Indexes of the relevant documents; `None` says nothing about them.
 
     Raises:
-        InvalidInputError: A place has no document.
+        InvalidInputError: An index has no document.
     """
     if relevant is None:
         return None, None, None
@@ -87,7 +86,7 @@ def judgement(row: Row, relevant: Collection[int] | None) -> Row:
     for place in relevant:
         if type(place) is not int or not 0 <= place < count:
             raise InvalidInputError(
-                f"relevant must hold places from 0 to {count - 1}, got {place!r:.80}"
+                f"relevant must hold indexes from 0 to {count - 1}, got {place!r:.80}"
             )
     first, wanted = json.loads(ranking)[:shown], sorted(set(relevant))
     hit = any(place in first for place in wanted)
@@ -95,7 +94,7 @@ def judgement(row: Row, relevant: Collection[int] | None) -> Row:
 
 
 def _kept_its_order(results: Sequence[RerankResult]) -> bool:
-    """Whether an outage kept the order; a threshold that left nothing did not."""
+    """Whether an outage kept the original order. An empty list means a strict threshold."""
     return bool(results) and all(one.score is None for one in results)
 
 

@@ -1,4 +1,4 @@
-"""How good the rankings were, in figures, by what people said of them."""
+"""Hit rates, adoption rates and latency, computed from the feedback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNTS = (
     "SUM(NOT reranked AND adopted)",
 )
 _TOTALS = f"SELECT {', '.join(_COUNTS)} FROM rerankings WHERE judged IS NOT NULL"  # noqa: S608
-# a percentile is the least value that so many in a hundred do not exceed
+# the p-th percentile is the smallest value that p % of the values do not exceed
 _DAYS = (
     f"SELECT day, {', '.join(_COUNTS)}, "  # noqa: S608 - constants above
     "MIN(CASE WHEN 100 * place >= 50 * timed THEN seconds END), "
@@ -36,28 +36,28 @@ _DAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What was counted; rates are shares from 0 to 1, and `None` where nothing is known.
+class Statistics:
+    """Counts, and rates from 0 to 1. A rate is `None` where nothing was judged.
 
-    A hit is a reranking with a relevant document among its first three results. Without
-    reranking, the first three documents of the original order are looked at instead, for the
-    same requests. Where fewer than three results were asked for, both sides count as many; what a
-    threshold left out of the results still counts in the original order.
+    A hit is a rerank with a relevant document among its first three results. The rate before
+    reranking looks at the first three documents of the original order, for the same requests.
+    If fewer than three results were requested, both look at that many. Documents that a
+    threshold left out of the results still count in the original order.
     """
 
     requests: int
-    """Reranks, and requests that kept their original order: in the figures of a day all of them,
-    in totals those of which something was said."""
+    """Requests, reranked or in their original order: all of a day in `DailyStatistics`, those
+    with feedback in totals."""
     judged: int
-    """Reranked ones whose relevant documents are known."""
+    """Reranked requests whose relevant documents are known."""
     hits: int
     hits_before: int
-    """Hits without reranking."""
+    """Hits in the original order."""
     answers: int
-    """Reranked ones of which it is known whether the answer was adopted."""
+    """Reranked requests whose feedback says whether the answer was adopted."""
     adopted: int
     answers_before: int
-    """The same for requests that were answered in the original order."""
+    """The same for requests that kept the original order."""
     adopted_before: int
 
     @property
@@ -67,49 +67,49 @@ class Figures:
 
     @property
     def hit_rate_before(self) -> float | None:
-        """Top-3 hit rate of the original order, on the same requests."""
+        """Top-3 hit rate of the original order, for the same requests."""
         return _share(self.hits_before, self.judged)
 
     @property
     def adoption_rate(self) -> float | None:
-        """Adopted answers, of those that reranking went before."""
+        """Share of adopted answers, with reranking."""
         return _share(self.adopted, self.answers)
 
     @property
     def adoption_rate_before(self) -> float | None:
-        """Adopted answers, of those that were made from the original order."""
+        """Share of adopted answers, in the original order."""
         return _share(self.adopted_before, self.answers_before)
 
 
 @dataclass(frozen=True, slots=True)
-class DayFigures:
-    """The figures of the requests of one day, whenever they were judged."""
+class DailyStatistics:
+    """The statistics of the requests of one day, whenever their feedback came."""
 
     day: str
     """In UTC, such as "2026-11-22"."""
-    figures: Figures
+    statistics: Statistics
     median: float | None
-    """Seconds that half of the requests did not exceed."""
+    """Median latency in seconds."""
     p95: float | None
-    """Seconds that 95 in a hundred did not exceed."""
+    """95th percentile of the latency in seconds."""
 
 
-def totals(database: Database) -> Figures:
-    """Of all requests that were judged."""
+def totals(database: Database) -> Statistics:
+    """The statistics of all requests with feedback."""
     [row] = database.rows(_TOTALS)
-    return _figures(row)
+    return _statistics(row)
 
 
-def days(database: Database, since: float) -> list[DayFigures]:
-    """Of all requests since a time in seconds since 1970, day by day; oldest first."""
+def days(database: Database, since: float) -> list[DailyStatistics]:
+    """The statistics of each day since a time in seconds since 1970, oldest first."""
     return [
-        DayFigures(day, _figures(counts), median, p95)
+        DailyStatistics(day, _statistics(counts), median, p95)
         for day, *counts, median, p95 in database.rows(_DAYS, (since,))
     ]
 
 
-def _figures(row: Sequence[Any]) -> Figures:
-    return Figures(*(count or 0 for count in row))
+def _statistics(row: Sequence[Any]) -> Statistics:
+    return Statistics(*(count or 0 for count in row))
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Keeps rankings and what was said of them."""
+"""Stores rankings and the feedback on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from qwen_rerank._validation import check_limits, checked_documents, checked_query
 from qwen_rerank.errors import InvalidInputError, UnknownRerankError
 from qwen_rerank.feedback import statistics
-from qwen_rerank.feedback.database import PATIENCE, Database, Row
+from qwen_rerank.feedback.database import BUSY_TIMEOUT, Database, Row
 from qwen_rerank.feedback.ranking import (
     check_adopted,
     check_id,
@@ -21,7 +21,7 @@ from qwen_rerank.feedback.ranking import (
     judgement,
     ranking_row,
 )
-from qwen_rerank.feedback.statistics import DayFigures, Figures
+from qwen_rerank.feedback.statistics import DailyStatistics, Statistics
 from qwen_rerank.feedback.writer import RankingWriter
 from qwen_rerank.types import RerankResult
 
@@ -44,23 +44,24 @@ class JudgedRanking:
 
     id: str
     query: str | None
-    """`None` where no texts were kept."""
+    """`None` if texts are not stored."""
     documents: list[str] | None
-    """In the original order; `None` where no texts were kept."""
+    """In the original order; `None` if texts are not stored."""
     relevant: list[int]
-    """Places in the original order, from 0."""
+    """Indexes in the original order, from 0."""
 
 
 class FeedbackStore:
     """Rankings and feedback in an SQLite file, which several processes may share.
 
-    It holds ids, times, numbers of documents and places in the original order. Calls wait for
-    the disk: from a coroutine, make them in a thread.
+    The file holds ids, times, numbers of documents and indexes in the original order. Calls
+    wait for the disk: a coroutine must make them in a thread.
 
     Args:
-        path: Of the file; it is made if it is not there.
-        texts: Whether queries and documents are kept, too; only these can be exported.
-        read_only: Whether the file stays as it is, to look at only.
+        path: The file; it is created if it does not exist.
+        texts: Whether to store queries and documents as well; without them a ranking can't be
+            exported.
+        read_only: Whether to open the file for reading only.
     """
 
     def __init__(self, path: str | Path, *, texts: bool = False, read_only: bool = False) -> None:
@@ -79,35 +80,33 @@ class FeedbackStore:
         rerank_id: str | None = None,
         top_n: int | None = None,
     ) -> str:
-        """Keep a ranking. A store that fails is logged and breaks nothing.
+        """Store a ranking. A failure of the file is logged, counted in `lost` and not raised.
 
-        A file that others keep busy for more than 50 ms goes without this ranking, and is then
-        left alone for 10 s; `lost` counts.
+        A ranking waits at most 50 ms while others write to the file, and is then lost. After
+        it waited in vain for another process, no ranking is stored for 10 s.
 
         Args:
             query: What was searched for.
             documents: The candidates, in the retriever's order.
-            results: What the reranker returned; `None` when its order was used as it was,
-                for a share of requests to compare with.
+            results: What the reranker returned; `None` if the original order was used, for
+                requests to compare with.
             seconds: How long it took.
-            rerank_id: A name of your own that no other ranking has; `None` makes one.
-            top_n: How many results were asked for; where these are fewer than three, so many
-                count with and without reranking.
+            rerank_id: An id of your own that no other ranking has; `None` makes one.
+            top_n: How many results were requested; if fewer than three, the hit rates look at
+                that many.
 
         Returns:
-            The id that feedback has to name.
+            The id that the feedback must give.
 
         Raises:
-            InvalidInputError: An argument is of the wrong kind, or there is a ranking of this
-                id already.
+            InvalidInputError: An argument has the wrong type, or a ranking has this id already.
         """
-        checked_query(query)
-        checked_documents(documents)
+        query, documents = checked_query(query), checked_documents(documents)
         check_limits(top_n, None)
         if rerank_id is not None:
             check_id(rerank_id)
         row = self.row(query, documents, results, seconds=seconds, rerank_id=rerank_id, top_n=top_n)
-        self._writer.keep_quickly(row)
+        self._writer.write_quickly(row)
         return str(row[0])
 
     def row(
@@ -117,20 +116,20 @@ class FeedbackStore:
         results: Sequence[RerankResult] | None = None,
         **more: Any,
     ) -> Row:
-        """What is kept of a ranking, for `keep`; of arguments that were checked before."""
+        """The row of a ranking for `keep`, from arguments that were checked before."""
         return ranking_row(query, documents, results, texts=self.texts, **more)
 
     def keep(self, row: Row) -> None:
-        """Write a row, patiently; a failure is logged and counted."""
-        self._writer.keep(row, PATIENCE)
+        """Store a row, within 5 s. A failure is logged and counted in `lost`."""
+        self._writer.write(row, BUSY_TIMEOUT)
 
     @property
     def lost(self) -> int:
-        """Rankings that could not be kept, since this object was made."""
+        """Rankings that were not stored, since this object was created."""
         return self._writer.lost
 
     def lose(self, count: int) -> None:
-        """Count rankings that were given up before they came here."""
+        """Count rankings that the caller gave up before it called `keep`."""
         self._writer.lost += count
 
     def record_feedback(
@@ -140,25 +139,25 @@ class FeedbackStore:
         relevant: Collection[int] | None = None,
         adopted: bool | None = None,
     ) -> None:
-        """Keep what was said of a ranking; it is in the file when this returns.
+        """Store feedback on a ranking; it is in the file when this returns.
 
-        Of each of the two, the last that was said counts; `None` says nothing.
+        Later feedback replaces earlier feedback of the same kind; `None` changes nothing.
 
         Args:
             rerank_id: From `record_ranking`, or the server's `X-Rerank-Id`.
-            relevant: Places of the relevant documents in the original order, from 0; an empty
-                list says that there is none.
-            adopted: Whether the final answer was taken.
+            relevant: Indexes of the relevant documents in the original order, from 0; an empty
+                list says that no document is relevant.
+            adopted: Whether the final answer was adopted.
 
         Raises:
-            UnknownRerankError: There is no such ranking.
-            InvalidInputError: Nothing is said, something is of the wrong kind, or a place has
+            UnknownRerankError: No ranking has this id.
+            InvalidInputError: Both are `None`, an argument has the wrong type, or an index has
                 no document.
             FeedbackError: The file can't be written.
         """
         check_id(rerank_id)
         if relevant is None and adopted is None:
-            raise InvalidInputError("feedback must say relevant or adopted, or both")
+            raise InvalidInputError("feedback must give relevant or adopted, or both")
         if relevant is not None:
             check_relevant(relevant)
         if adopted is not None:
@@ -168,15 +167,15 @@ class FeedbackStore:
                 "SELECT documents, ranking, shown FROM rerankings WHERE id = ?", (rerank_id,)
             ).fetchone()
             if row is None:
-                raise UnknownRerankError(f"there is no rerank with the id {rerank_id[:80]!r}")
-            said = judgement(row, relevant)
-            connection.execute(_JUDGE, (*said, adopted, time.time(), rerank_id))
+                raise UnknownRerankError(f"no rerank has the id {rerank_id[:80]!r}")
+            judged = judgement(row, relevant)
+            connection.execute(_JUDGE, (*judged, adopted, time.time(), rerank_id))
 
     def record_answer(self, adopted: bool) -> None:
-        """Keep whether an answer was adopted that was made without asking for a rerank.
+        """Store whether an answer that was made without a rerank was adopted.
 
         Raises:
-            InvalidInputError: It is neither true nor false.
+            InvalidInputError: It is not a bool.
             FeedbackError: The file can't be written.
         """
         check_adopted(adopted)
@@ -196,16 +195,16 @@ class FeedbackStore:
             for name, query, texts, relevant in rows
         ]
 
-    def totals(self) -> Figures:
-        """The figures of all requests that were judged.
+    def totals(self) -> Statistics:
+        """The statistics of all requests with feedback.
 
         Raises:
             FeedbackError: The file can't be read.
         """
         return statistics.totals(self._database)
 
-    def days(self, count: int = 30) -> list[DayFigures]:
-        """The figures of each of the last days that had requests, oldest first, in UTC.
+    def days(self, count: int = 30) -> list[DailyStatistics]:
+        """The statistics of each of the last days that had requests, oldest first, in UTC.
 
         Raises:
             FeedbackError: The file can't be read.
@@ -214,8 +213,8 @@ class FeedbackStore:
         return statistics.days(self._database, (today - count + 1) * DAY)
 
     def close(self) -> None:
-        """Close the file; a later call opens it again."""
-        self._database.close()
+        """Merge SQLite's write-ahead log into the file; the store stays usable."""
+        self._database.merge_log()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.path, self.texts, self._read_only)

@@ -1,4 +1,4 @@
-"""Writes rankings, for which nobody should have to wait or fail."""
+"""Writes rankings without failing or delaying the call that made them."""
 
 from __future__ import annotations
 
@@ -8,69 +8,60 @@ import time
 from qwen_rerank.errors import FeedbackError, InvalidInputError
 from qwen_rerank.feedback.database import Database, InUseError, Row
 from qwen_rerank.feedback.ranking import INSERT
-from qwen_rerank.scorers.breaker import CircuitBreaker
 
-QUICK = 0.05
-"""Seconds that a ranking waits for others who are in the file."""
+RANKING_TIMEOUT = 0.05
+"""Seconds that a ranking waits while another thread or process writes."""
+PAUSE_SECONDS = 10.0
+"""How long no ranking is written after one waited in vain for another process."""
 
 logger = logging.getLogger(__name__)
 
 
 class RankingWriter:
-    """Writes rows; failures are counted, and logged once until they heal."""
+    """Writes rankings. Failures are counted; the first of several in a row is logged."""
 
     def __init__(self, database: Database) -> None:
         self.lost = 0
-        """Rankings that could not be kept."""
+        """Rankings that were not stored."""
         self._database, self._failing = database, False
-        self._breaker = CircuitBreaker()
+        self._paused_until = 0.0
 
-    def keep(self, row: Row, patience: float) -> FeedbackError | None:
-        """Write a row, and say what was wrong with the file.
+    def write(self, row: Row, timeout: float) -> FeedbackError | None:
+        """Write a row. Returns what was wrong with the file, if anything.
 
         Raises:
-            InvalidInputError: There is a ranking of this id already.
+            InvalidInputError: A ranking has this id already.
         """
         try:
-            self._insert(row, patience)
+            self._insert(row, timeout)
         except FeedbackError as error:
             self._lose(error)
             return error
         self._failing = False
         return None
 
-    def keep_quickly(self, row: Row) -> None:
-        """The same within 50 ms; what made a ranking wait so long is left alone for 10 s.
+    def write_quickly(self, row: Row) -> None:
+        """Write a row within 50 ms.
 
-        A file that fails at once is tried again each time, and so is one that another thread
-        of this process uses, for that is over soon.
+        After a ranking waited in vain for another process, none is written for 10 s. A file
+        that fails at once, or that another thread of this process uses, is tried each time.
         """
-        if not self._breaker.admit():
+        start = time.monotonic()
+        if start < self._paused_until:
             self.lost += 1
             return
-        start = time.monotonic()
-        try:
-            error = self.keep(row, QUICK)
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        self._report(error, slow=time.monotonic() - start > QUICK / 2)
+        error = self.write(row, RANKING_TIMEOUT)
+        slow = time.monotonic() - start > RANKING_TIMEOUT / 2
+        if error is not None and slow and not isinstance(error, InUseError):
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
 
-    def _report(self, error: FeedbackError | None, *, slow: bool) -> None:
-        if isinstance(error, InUseError):  # the thread in the file will tell how it is
-            self._breaker.abandoned()
-        elif error and slow:
-            self._breaker.failed(at_once=True)
-        else:
-            self._breaker.succeeded()
-
-    def _insert(self, row: Row, patience: float) -> None:
-        with self._database.writing(patience) as connection:
+    def _insert(self, row: Row, timeout: float) -> None:
+        with self._database.writing(timeout) as connection:
             if not connection.execute(INSERT, row).rowcount:
-                raise InvalidInputError(f"there is a ranking with the id {row[0]!r:.80} already")
+                raise InvalidInputError(f"a ranking with the id {row[0]!r:.80} exists already")
 
     def _lose(self, error: FeedbackError) -> None:
         self.lost += 1
-        if not self._failing:  # once per failure, not once per request
-            logger.warning("rankings are not kept: %s", error)
+        if not self._failing:
+            logger.warning("rankings are not stored: %s", error)
         self._failing = True

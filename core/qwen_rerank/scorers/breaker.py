@@ -1,28 +1,29 @@
-"""Leaves a failing server alone for a while, then tries it with a single call."""
+"""Sends nothing to a failing server for some seconds, then tries it with a single call."""
 
 from __future__ import annotations
 
+import threading
 import time
 
-from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank._threads import reset_after_fork
 
 FAILURES = 5
-"""In a row, until the server is left alone."""
+"""Failures in a row that open the breaker."""
 REST_SECONDS = 10.0
-"""How long it is left alone."""
+"""How long an open breaker admits no call."""
 
 
 class CircuitBreaker:
-    """Closed while all is well, open after failures, half open for one probe at a time."""
+    """Closed while calls succeed, open after failures, half open for one probe at a time."""
 
     def __init__(self) -> None:
-        self._lock = ForkLock(self._forget_probe)
         self._failures = 0
         self._rests_until: float | None = None
-        self._probing = False
+        self._reset()
+        reset_after_fork(self._reset)
 
     def admit(self) -> bool:
-        """Whether a call may go out now. A `True` must be followed by one of the reports."""
+        """Whether a call may go out now. After `True` the caller must report how it ended."""
         with self._lock:
             if self._rests_until is None:
                 return True
@@ -42,14 +43,14 @@ class CircuitBreaker:
         return 0.0 if until is None else max(0.0, until - time.monotonic())
 
     def succeeded(self) -> bool:
-        """Report that the server answered as it should; whether it closed the breaker."""
+        """Report a success. Returns whether it closed the breaker."""
         with self._lock:
             was_open = self._rests_until is not None
             self._failures, self._rests_until, self._probing = 0, None, False
             return was_open
 
     def failed(self, *, at_once: bool = False) -> bool:
-        """Report a failure; whether it opened the breaker.
+        """Report a failure. Returns whether it opened the breaker.
 
         Args:
             at_once: Open without waiting for more failures.
@@ -63,10 +64,11 @@ class CircuitBreaker:
             return not was_open and self._rests_until is not None
 
     def abandoned(self) -> None:
-        """Report that the call ended without telling anything about the server."""
+        """Report that the call ended and says nothing about the server."""
         with self._lock:
             self._probing = False
 
-    def _forget_probe(self) -> None:
-        """In a forked child, which lacks the thread that would report."""
+    def _reset(self) -> None:
+        """At the start, and in a forked child, which lacks the thread that would report."""
+        self._lock = threading.Lock()
         self._probing = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ from typing import Any, Protocol
 
 from cachetools import TTLCache
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.fingerprint import check_fingerprint, fingerprint_of
-from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.pairs import Pairs, pair_key
 from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.single_flight import SingleFlight
@@ -45,12 +46,12 @@ class MemoryStore:
 
     ttl: float = HOUR
     size: int = MOST_PAIRS
-    _lock: ForkLock = field(init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(init=False, repr=False, compare=False)
     _scores: TTLCache[bytes, DocumentScore] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_lock", ForkLock(self._forget))
-        self._forget()
+        self._reset()
+        reset_after_fork(self._reset)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """See `ScoreStore`."""
@@ -63,7 +64,9 @@ class MemoryStore:
         with self._lock:
             self._scores.update(found)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
+        """At the start, and in a forked child."""
+        object.__setattr__(self, "_lock", threading.Lock())
         object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl, timer=time.monotonic))
 
     def __reduce__(self) -> tuple[Any, ...]:

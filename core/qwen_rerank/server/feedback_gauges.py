@@ -6,7 +6,7 @@ import math
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from qwen_rerank.feedback import Figures
+from qwen_rerank.feedback import Statistics
 
 RERANKED, ORIGINAL = "reranked", "original"
 
@@ -31,15 +31,15 @@ class FeedbackGauges:
         self.adopted = gauge("adopted", "Adopted answers")
         self.adoption_rate = gauge("adoption_rate", "Their share of the known ones")
 
-    def show(self, figures: Figures) -> None:
-        """Take over these figures; a rate of nothing is no number."""
+    def show(self, statistics: Statistics) -> None:
+        """Take over these statistics; a rate of nothing is no number."""
         self.up.set(1)
-        self.judged.set(figures.judged)
-        _both(self.hits, figures.hits, figures.hits_before)
-        _both(self.hit_rate, figures.hit_rate, figures.hit_rate_before)
-        _both(self.answers, figures.answers, figures.answers_before)
-        _both(self.adopted, figures.adopted, figures.adopted_before)
-        _both(self.adoption_rate, figures.adoption_rate, figures.adoption_rate_before)
+        self.judged.set(statistics.judged)
+        _both(self.hits, statistics.hits, statistics.hits_before)
+        _both(self.hit_rate, statistics.hit_rate, statistics.hit_rate_before)
+        _both(self.answers, statistics.answers, statistics.answers_before)
+        _both(self.adopted, statistics.adopted, statistics.adopted_before)
+        _both(self.adoption_rate, statistics.adoption_rate, statistics.adoption_rate_before)
 
 
 def _both(gauge: Gauge, reranked: float | None, original: float | None) -> None:

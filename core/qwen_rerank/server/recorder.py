@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from qwen_rerank.errors import ConfigError, FeedbackError
-from qwen_rerank.feedback import DayFigures, FeedbackStore
+from qwen_rerank.feedback import DailyStatistics, FeedbackStore
 from qwen_rerank.feedback.database import Row
 from qwen_rerank.server.feedback_gauges import FeedbackGauges
 from qwen_rerank.server.settings import ServerSettings
@@ -48,7 +48,7 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen-rerank-feedback")
         self._waiting: set[Future[None]] = set()
         self._closing = False
-        self._days: list[DayFigures] = []
+        self._days: list[DailyStatistics] = []
         self._days_until = 0.0
         self._reading: asyncio.Future[None] | None = None
 
@@ -85,7 +85,7 @@ class Recorder:
         """See `FeedbackStore.record_answer`."""
         await self._said(partial(self._store.record_answer, adopted))
 
-    async def days(self) -> list[DayFigures]:
+    async def days(self) -> list[DailyStatistics]:
         """See `FeedbackStore.days`; a large file is not read anew at each click.
 
         While the file answers nobody, these are the figures that were read last.

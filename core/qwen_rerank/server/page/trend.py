@@ -10,7 +10,7 @@ import altair as alt
 import streamlit as st
 
 from qwen_rerank.errors import QwenRerankError
-from qwen_rerank.feedback import DayFigures, Figures
+from qwen_rerank.feedback import DailyStatistics, Statistics
 from qwen_rerank.server.page.translations import Words
 from qwen_rerank.server.service import Service
 
@@ -23,7 +23,7 @@ RATES = (
     ("hit_rate", "hit_rate", "hit_rate_before"),
     ("adoption_rate", "adoption_rate", "adoption_rate_before"),
 )
-"""The words above a picture, and the figures with and without reranking."""
+"""The words above a picture, and the fields with and without reranking."""
 
 
 def trend(service: Service, words: Words) -> None:
@@ -40,24 +40,24 @@ def trend(service: Service, words: Words) -> None:
         st.info(words("no_requests"))
         return
     st.caption(words("trend_lead"))
-    summary(words, together([day.figures for day in days]))
+    summary(words, together([day.statistics for day in days]))
     for title, *names in RATES:
         picture(words(title), lines(days, words, names), share=True)
     picture(words("latency"), latencies(days), share=False)
     st.dataframe(table(days, words), hide_index=True, width="stretch")
 
 
-def together(figures: Sequence[Figures]) -> Figures:
+def together(many: Sequence[Statistics]) -> Statistics:
     """The sums of several days."""
-    names = Figures.__slots__
-    return Figures(*(sum(getattr(one, name) for one in figures) for name in names))
+    names = Statistics.__slots__
+    return Statistics(*(sum(getattr(one, name) for one in many) for name in names))
 
 
-def summary(words: Words, figures: Figures) -> None:
+def summary(words: Words, statistics: Statistics) -> None:
     """The rates of all days, beside those without reranking."""
     for place, (title, with_it, without) in zip(st.columns(2), RATES, strict=True):
-        before = words("without", rate=percent(getattr(figures, without)))
-        rate = percent(getattr(figures, with_it))
+        before = words("without", rate=percent(getattr(statistics, without)))
+        rate = percent(getattr(statistics, with_it))
         place.metric(words(title), rate, before, delta_color="off", delta_arrow="off")
 
 
@@ -66,11 +66,13 @@ def percent(rate: float | None) -> str:
     return "–" if rate is None else f"{100 * rate:.0f} %"
 
 
-def lines(days: Sequence[DayFigures], words: Words, names: Sequence[str]) -> list[dict[str, Any]]:
+def lines(
+    days: Sequence[DailyStatistics], words: Words, names: Sequence[str]
+) -> list[dict[str, Any]]:
     """A point for each day of which the rate is known."""
     sides = (words("with_line"), words("without_line"))
     points = [
-        (day, side, getattr(day.figures, name))
+        (day, side, getattr(day.statistics, name))
         for day in days
         for side, name in zip(sides, names, strict=True)
     ]
@@ -81,7 +83,7 @@ def lines(days: Sequence[DayFigures], words: Words, names: Sequence[str]) -> lis
     ]
 
 
-def latencies(days: Sequence[DayFigures]) -> list[dict[str, Any]]:
+def latencies(days: Sequence[DailyStatistics]) -> list[dict[str, Any]]:
     """Milliseconds that half, and 95 in a hundred requests did not exceed."""
     points = [
         (day.day, line, seconds)
@@ -116,17 +118,17 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
     st.altair_chart(drawn.properties(height=HEIGHT, width="container"), width="stretch")
 
 
-def table(days: Sequence[DayFigures], words: Words) -> list[dict[str, Any]]:
+def table(days: Sequence[DailyStatistics], words: Words) -> list[dict[str, Any]]:
     """The numbers behind the pictures, the newest day first."""
     return [
         {
             words("day"): day.day,
-            words("requests"): day.figures.requests,
-            words("judged"): day.figures.judged,
-            words("hits"): day.figures.hits,
-            words("hits_before"): day.figures.hits_before,
-            words("answers"): day.figures.answers,
-            words("taken"): day.figures.adopted,
+            words("requests"): day.statistics.requests,
+            words("judged"): day.statistics.judged,
+            words("hits"): day.statistics.hits,
+            words("hits_before"): day.statistics.hits_before,
+            words("answers"): day.statistics.answers,
+            words("taken"): day.statistics.adopted,
             "p50 ms": milliseconds(day.median),
             "p95 ms": milliseconds(day.p95),
         }
