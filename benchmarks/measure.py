@@ -160,7 +160,7 @@ def _check(kind: str, dtype: torch.dtype, scores: dict[str, list[float]]) -> flo
 def _work(peers: Peers, number: int, documents: list[str]) -> float:
     encoded = peers.encoder.encode(RerankRequest(texts.query(number), documents))
     return operations(
-        peers.model, peers.passed, [len(tail) for tail in encoded.tails], len(encoded.head)
+        peers.model, peers.passed, [len(ids) for ids in encoded.documents], len(encoded.prefix)
     )
 
 

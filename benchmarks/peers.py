@@ -77,7 +77,7 @@ class Peers:
 
     def _score(self, engine: Engine, query: str, documents: Sequence[str]) -> list[float]:
         [odds] = engine.log_odds([self.encoder.encode(RerankRequest(query, documents))])
-        return [1 / (1 + math.exp(-o)) for o in odds]
+        return [1 / (1 + math.exp(-o)) for o in odds if isinstance(o, float)]
 
     def _compiled_engine(self) -> Engine:
         from qwen_rerank.scorers.local.compiled import compile_layers
@@ -113,7 +113,7 @@ class Peers:
     def last_position(self, query: str, documents: Sequence[str]) -> list[float]:
         """No vocabulary logits, prompts sorted by length and padded on the right."""
         encoded = self.encoder.encode(RerankRequest(query, documents))
-        prompts = [torch.tensor(encoded.head + tail) for tail in encoded.tails]
+        prompts = [torch.tensor(encoded.prefix + ids) for ids in encoded.documents]
         scores = [0.0] * len(prompts)
         for places in _batches([len(prompt) for prompt in prompts]):
             rows = [prompts[place] for place in places]

@@ -44,7 +44,7 @@ def run(model: Path, code: str) -> list[int]:
 
 
 @pytest.mark.skipif(
-    openmp._pause(os.getpid()) is openmp._nothing,
+    not openmp.can_release(),
     reason="not GNU's OpenMP, or a kernel that does not say who was forked",
 )
 def test_no_caller_and_no_worker_keeps_a_team(tiny_model: Path) -> None:
@@ -115,4 +115,4 @@ def test_only_a_process_that_runs_a_program_of_its_own_is_known_for_one(
     if stat is not None:
         (tmp_path / "stat").write_bytes(stat)
     monkeypatch.setattr(openmp, "_STAT", tmp_path / "stat")
-    assert openmp._own_program() == own
+    assert openmp.is_original_process() == own

@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import pickle
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -220,15 +221,17 @@ def test_metadata_that_cannot_be_copied_is_shared() -> None:
 
 
 def test_two_adapters_of_one_model_share_its_weights(
-    tiny_model: Path, documents: list[Document]
+    tiny_model: Path,
+    tmp_path: Path,
+    documents: list[Document],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from qwen_rerank.scorers.local.model import _models
-
-    before = len(_models)
-    for top_n in (1, 2):
-        settings: dict[str, Any] = {"model": str(tiny_model), "device": "cpu", "dtype": "float32"}
-        QwenRerank(top_n=top_n, **settings).compress_documents(documents, "red wine")
-    assert len(_models) <= before + 1
+    folder = str(shutil.copytree(tiny_model, tmp_path / "model"))
+    with caplog.at_level(logging.INFO, "qwen_rerank"):
+        for top_n in (1, 2):
+            settings: dict[str, Any] = {"model": folder, "device": "cpu", "dtype": "float32"}
+            QwenRerank(top_n=top_n, **settings).compress_documents(documents, "red wine")
+    assert caplog.text.count(f"loaded {folder}") == 1
 
 
 def test_scores_are_the_local_scorers(tiny_model: Path, documents: list[Document]) -> None:

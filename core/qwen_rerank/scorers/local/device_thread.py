@@ -9,12 +9,12 @@ waits, and this thread afterwards. An embedding model that the caller runs is fa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 
 _executors: dict[torch.device, ThreadPoolExecutor] = {}
@@ -52,5 +52,4 @@ def _work(device: torch.device, threads: int, work: Callable[[], bool]) -> None:
     release_openmp_threads(device)
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=_executors.clear)
+reset_after_fork(_executors.clear)  # a forked child has none of its parent's threads

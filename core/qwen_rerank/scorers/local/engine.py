@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.call import BatchReport, current_call
 from qwen_rerank.errors import ScorerError
-from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.local.attention import NAME, running
 from qwen_rerank.scorers.local.batch import PackedBatch, Segment
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
@@ -55,7 +55,7 @@ class Engine:
         self._backbone = checkpoint.backbone
         self._answer = checkpoint.answer
         self._start()
-        self._fork_lock = ForkLock(self._start)
+        reset_after_fork(self._start)
         backbone: Any = self._backbone
         backbone.set_attn_implementation(NAME)
         only_last_tokens(backbone)

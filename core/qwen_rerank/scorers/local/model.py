@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from tokenizers import Tokenizer
 
-from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.scorers.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
 from qwen_rerank.scorers.local.compiled import compile_layers
@@ -62,10 +62,23 @@ class LocalModel:
 
 
 _models: dict[_Key, LocalModel] = {}
-_loading: dict[_Key, threading.Lock] = {}
-_registry = ForkLock(_loading.clear)  # a forked child lacks the threads that were loading
-_reading = ForkLock()
-"""transformers patches its classes while it reads weights: one model at a time."""
+
+
+class _Locks:
+    """Of the models that are loading; a forked child lacks the threads that were loading."""
+
+    def __init__(self) -> None:
+        self.reset()
+        reset_after_fork(self.reset)
+
+    def reset(self) -> None:
+        self.registry = threading.Lock()
+        self.of_model: dict[_Key, threading.Lock] = {}
+        self.reading = threading.Lock()
+        """transformers patches its classes while it reads weights: one model at a time."""
+
+
+_locks = _Locks()
 
 
 def shared_model(
@@ -89,8 +102,8 @@ def shared_model(
     chosen = choose_device(device)
     name = str(local_folder(model) or model)
     key = _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
-    with _registry:
-        loading = _loading.setdefault(key, threading.Lock())
+    with _locks.registry:
+        loading = _locks.of_model.setdefault(key, threading.Lock())
     with loading:
         if key not in _models:
             _models[key] = _load(find_model(key.model), key)
@@ -101,7 +114,7 @@ def _load(folder: Path, key: _Key) -> LocalModel:
     start = time.monotonic()
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     answers = answer_ids(tokenizer, key.answers)
-    with _reading:
+    with _locks.reading:
         checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
         engine = Engine(checkpoint)
     release_openmp_threads(key.device)

@@ -20,37 +20,40 @@ _SOFT = 1
 def release_openmp_threads(device: torch.device) -> None:
     """End the threads with which the calling thread shares torch's operations on a CPU.
 
-    The next operation that wants them starts new ones. Nothing happens for other devices; where
-    torch's OpenMP isn't GNU's, of whose kind others only lay threads to sleep, and those of the
-    whole process; nor in a forked child, which may have inherited the team, but not its threads:
-    libgomp would wait for them without end.
+    The next operation that needs them starts new ones. Nothing happens for other devices, nor
+    where `can_release` says no.
 
     Args:
-        device: Where the work is done that the calling thread had a part in.
+        device: Where the work was done in which the calling thread had a part.
     """
-    if device.type == "cpu":
-        _pause(os.getpid())(_SOFT)
+    if device.type == "cpu" and (pause := _pause(os.getpid())) is not None:
+        pause(_SOFT)
 
 
-def _nothing(_: int) -> None:
-    pass
+def can_release() -> bool:
+    """Whether this process can release OpenMP threads.
+
+    Only GNU's OpenMP does it for the calling thread alone. A forked child may have inherited
+    the record of its parent's threads without the threads: libgomp would wait for them for ever.
+    """
+    return _pause(os.getpid()) is not None
 
 
 @cache
-def _pause(process: int) -> Callable[[int], object]:  # noqa: ARG001 - a fork must ask anew
-    # by way of torch: the OpenMP that it uses itself, if others have brought more of them
+def _pause(process: int) -> Callable[[int], object] | None:  # noqa: ARG001 - a fork looks anew
+    # by way of torch: the OpenMP that it uses itself, if other packages brought more of them
     path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     try:
         library = ctypes.CDLL(str(path))
         pause: Callable[[int], object] = library.omp_pause_resource_all
     except (AttributeError, OSError):
-        return _nothing
+        return None
     gnu = not hasattr(library, "kmp_set_blocktime")
-    return pause if gnu and _own_program() else _nothing
+    return pause if gnu and is_original_process() else None
 
 
-def _own_program() -> bool:
-    """Whether Linux says that this is no forked child; a sandbox in its place may say nothing."""
+def is_original_process() -> bool:
+    """Whether Linux says that this is no forked child; a sandbox instead of Linux may not say."""
     try:
         fields = _STAT.read_bytes().rpartition(b")")[2].split()
         flags = int(fields[6])
