@@ -1,4 +1,4 @@
-"""Headings, tables, code and limits; golden files say what a person would choose."""
+"""Headings, tables, code and limits; the golden files were written by hand."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_limit_cuts_at_sentences_then_words() -> None:
     assert {unit.headings for unit in units} == {("A",)}
 
 
-def test_the_rerankers_own_tokenizer_counts(tiny_model: Path) -> None:
+def test_the_tokenizer_of_the_reranker_counts(tiny_model: Path) -> None:
     count = token_counter(str(tiny_model))
     assert count("What is the capital of China?") == 7
     for text in (MARKDOWN, split_html(HTML)[1].text, "退款在五个工作日内到账。" * 20):
@@ -103,7 +103,7 @@ def test_the_rerankers_own_tokenizer_counts(tiny_model: Path) -> None:
     assert all(count(unit.text) <= 50 for unit in units)
 
 
-def test_a_model_that_is_known_counts_by_default(
+def test_the_configured_model_counts_by_default(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = token_counter(str(tiny_model))
@@ -113,22 +113,22 @@ def test_a_model_that_is_known_counts_by_default(
         (split_pdf, write_pdf(tmp_path / "guide.pdf", long=True)),
     ]
     for split, text in texts:
-        guessed, wanted = split(text, max_tokens=15), split(text, max_tokens=15, count=count)
-        assert guessed != wanted
+        estimated, wanted = split(text, max_tokens=15), split(text, max_tokens=15, count=count)
+        assert estimated != wanted
         assert split(text, max_tokens=15, model=str(tiny_model)) == wanted
         monkeypatch.setenv("QWEN_RERANK_MODEL", str(tiny_model))
         assert split(text, max_tokens=15) == wanted
         monkeypatch.setenv("QWEN_RERANK_MODEL", str(tmp_path / "not-here"))
-        assert split(text, max_tokens=15) == guessed
+        assert split(text, max_tokens=15) == estimated
         monkeypatch.delenv("QWEN_RERANK_MODEL")
-    with pytest.raises(ConfigError, match="not both"):
+    with pytest.raises(ConfigError, match="got both"):
         split_markdown("a", count=count, model="builtin")
     with pytest.raises(ModelLoadError):
         split_markdown("a", model=str(tmp_path / "not-here"))
 
 
 def test_the_heading_path_helps_to_find_a_unit() -> None:
-    """Where it helps: the words of the question stand in the headings only."""
+    """The words of the query stand in the headings only."""
     unit = split_markdown("# Refunds\n\n## Damaged goods\n\n### How long\n\nFive days.")[0]
     cut = split_markdown("# Refunds\n\nFine.\n\n## Damaged goods\n\nFive days.")[1]
     assert unit.headings == ("Refunds", "Damaged goods", "How long")
@@ -138,12 +138,11 @@ def test_the_heading_path_helps_to_find_a_unit() -> None:
 
 @pytest.mark.parametrize("text", ["Just one line.", "一句话。", "two\nlines", "- a\n- b"])
 def test_a_short_text_without_headings_stays_as_it_is(text: str) -> None:
-    """Where it must change nothing."""
     assert split_markdown(text) == [Unit(text, ())]
     assert Unit(text, ()).with_path() == text
 
 
-def test_front_matter_and_definitions_are_no_headings() -> None:
+def test_front_matter_and_link_definitions_are_not_headings() -> None:
     text = "---\ntitle: A\n---\n\n[a]: b\n\n# First\n\n[c]: d\n\nText.\n"
     units = split_markdown(text)
     assert [unit.headings for unit in units] == [(), ("First",)]
@@ -151,10 +150,33 @@ def test_front_matter_and_definitions_are_no_headings() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", "\n \n"])
-def test_nothing_gives_nothing(nothing: str) -> None:
+def test_an_empty_document_has_no_units(nothing: str) -> None:
     for split in (split_markdown, split_html):
         call: Any = split
         assert call(nothing) == []
+
+
+def test_html_of_real_pages() -> None:
+    """Forgotten end tags, line breaks in code, a table inside a table, a declared charset."""
+    units = split_html(
+        "<meta charset=gbk><div><h2>标题</div><p>a<br>b"
+        "<pre>one<br>two<div>three</div></pre>"
+        "<table><caption>c</caption>loose<tr><td>1<td><td>2<table><tr><td>in</table><tr><td>3"
+        "</table>e<b>n</b>d \ud800"
+    )
+    assert units == [
+        Unit("标题\n\na\n\nb\n\none\ntwo\nthree\n\nc loose\n1 |  | 2 in\n3\n\nend ?", ("标题",))
+    ]
+
+
+def test_a_text_that_is_cut_keeps_its_line_breaks() -> None:
+    text = "- one two\n- three four\n- 五六。七八。"
+    units = split_markdown(text, max_tokens=5, count=lambda part: len(part.split()))
+    assert [unit.text for unit in units] == ["- one two", "- three four\n- 五六。七八。"]
+
+
+def test_a_lone_surrogate_is_counted_like_any_letter() -> None:
+    assert split_markdown("a \ud800") == [Unit("a \ud800", ())]
 
 
 def test_units_become_documents_and_nodes() -> None:

@@ -1,21 +1,19 @@
-"""Splits HTML, by BeautifulSoup's reading of it."""
+"""Splits HTML, parsed by lxml."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.splitting.html_table import HtmlTable, one_line
 from qwen_rerank.splitting.packing import pack
 from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
-UNSEEN = {"script", "style", "template", "noscript", "head"}
+WHOLE = {"pre", "table"}
+HIDDEN = {"script", "style", "template", "noscript", "head", "title"}
 BLOCKS = set(
-    "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer "
-    "form header hr html li main nav ol p section summary ul br".split()
+    "address article aside blockquote body caption dd details div dl dt fieldset figcaption "
+    "figure footer form header hr html li main nav ol p section summary td th tr ul br".split()
 )
 
 
@@ -29,77 +27,109 @@ def split_html(
     """Split a page at h1 to h6, wherever they stand in the tree; see `pack` and `choose_counter`.
 
     The units hold the text that a reader sees: tables as lines with `|` between cells, code
-    with its line breaks, no markup.
+    with its line breaks, no markup. Time and memory grow linearly with the page.
     """
     return pack(html_blocks(html), max_tokens, choose_counter(count, model))
 
 
-def html_blocks(html: str) -> Iterator[Block]:
-    """The blocks of a page, in its order."""
+def html_blocks(html: str) -> list[Block]:
+    """The blocks of a page, in its order.
+
+    The parser reports events and builds no tree, so deep nesting costs no stack.
+    """
     try:
-        from bs4 import BeautifulSoup
+        from lxml import etree
     except ImportError:
-        raise MissingDependencyError("beautifulsoup4", "splitting") from None
-    yield from _blocks(BeautifulSoup(html, "html.parser"))
+        raise MissingDependencyError("lxml", "splitting") from None
+    collector = _BlockCollector()
+    # encoded here, so that a charset that the page declares for its bytes is not applied
+    parser = etree.HTMLParser(target=collector, encoding="utf-8")
+    parser.feed(html.encode("utf-8", "replace"))
+    parser.close()
+    return collector.blocks
 
 
-def _blocks(tag: Any) -> Iterator[Block]:
-    inline: list[str] = []
-    for child in tag.children:
-        name = getattr(child, "name", None)
-        if name is None:
-            inline.append(_seen(child))
-        elif name in UNSEEN:
-            continue
-        elif _breaks(child):
-            yield from _paragraph(inline)
-            inline = []
-            yield from _special(child) if name in {*HEADINGS, "table", "pre"} else _blocks(child)
+class _BlockCollector:
+    """Receives the parser's events and keeps the blocks.
+
+    A heading, a table or a `pre` takes in all that is inside it, others of these included. The
+    parser closes every element that it opened, also where the page forgot to.
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._text: list[str] = []
+        self._hidden = 0
+        """Depth below an element that is not shown."""
+        self._special: str | None = None
+        """The heading, table or pre that is open."""
+        self._depth = 0
+        """How many elements of that name are open."""
+        self._table = HtmlTable()
+
+    def start(self, tag: str, attributes: object) -> None:  # noqa: ARG002 - lxml passes it
+        """An element begins."""
+        if self._hidden or tag in HIDDEN:
+            self._hidden += 1
+        elif tag in HEADINGS and self._special in {None, *HEADINGS}:
+            self._open(tag)  # a heading inside a heading: the outer one was not closed
+        elif tag == self._special:
+            self._depth += 1
+        elif tag in WHOLE and self._special is None:
+            self._open(tag)
+        elif self._special == "table" and self._depth == 1:
+            self._table.start(tag)
+        self._break(tag)
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._hidden:
+            self._hidden -= 1
+            return
+        self._break(tag)
+        if tag == self._special:
+            self._depth -= 1
+            if self._depth == 0:
+                self._flush()
+
+    def data(self, text: str) -> None:
+        """Text, perhaps only a part of what stands between two tags."""
+        if self._hidden:
+            return
+        if self._special == "table":
+            self._table.add(text)
         else:
-            inline.append(child.get_text())
-    yield from _paragraph(inline)
+            self._text.append(text)
 
+    def close(self) -> None:
+        """The page ends."""
+        self._flush()
 
-def _breaks(tag: Any) -> bool:
-    """Whether a tag starts a line of its own, or something inside it does."""
-    names = {*BLOCKS, *HEADINGS, "table", "pre"}
-    return tag.name in names or tag.find(list(names)) is not None
+    def _open(self, tag: str) -> None:
+        self._flush()
+        self._special, self._depth = tag, 1
 
+    def _break(self, tag: str) -> None:
+        """Keep texts apart that stand in different blocks."""
+        if tag not in BLOCKS and tag not in HEADINGS and tag not in WHOLE:
+            return
+        if self._special is None:
+            self._flush()
+        elif self._special == "pre":
+            self._break_line()
+        else:
+            self.data(" ")
 
-def _special(tag: Any) -> Iterator[Block]:
-    if tag.name in HEADINGS:
-        text, level, whole = _line(tag.get_text()), HEADINGS[tag.name], False
-    elif tag.name == "pre":
-        text, level, whole = tag.get_text().strip("\n"), 0, True
-    else:
-        text, level, whole = _table(tag), 0, True
-    if text.strip():
-        yield Block(text, level, whole)
+    def _break_line(self) -> None:
+        if self._text and not self._text[-1].endswith("\n"):
+            self._text.append("\n")
 
-
-def _table(tag: Any) -> str:
-    """A line for the caption and for each row."""
-    lines = [_line(caption.get_text(" ")) for caption in tag.find_all("caption")]
-    rows = [row for row in tag.find_all("tr") if row.find_parent("table") is tag]
-    lines += [" | ".join(map(_cell, row.find_all(["th", "td"], recursive=False))) for row in rows]
-    return "\n".join(lines) or _line(tag.get_text(" "))
-
-
-def _cell(tag: Any) -> str:
-    return _line(tag.get_text(" "))
-
-
-def _seen(string: Any) -> str:
-    from bs4.element import PreformattedString  # comments, doctypes and their like
-
-    return "" if isinstance(string, PreformattedString) else str(string)
-
-
-def _paragraph(inline: list[str]) -> Iterator[Block]:
-    text = _line("".join(inline))
-    if text:
-        yield Block(text)
-
-
-def _line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    def _flush(self) -> None:
+        """Make a block of what was collected."""
+        special, self._special, self._depth = self._special, None, 0
+        text, self._text = "".join(self._text), []
+        if special == "table":
+            text, self._table = self._table.text(), HtmlTable()
+        text = text.strip("\n") if special in WHOLE else one_line(text)
+        if text.strip():
+            self.blocks.append(Block(text, HEADINGS.get(special or "", 0), special in WHOLE))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
+from qwen_rerank.errors import ConfigError
 from qwen_rerank.splitting.tokens import CountTokens
 from qwen_rerank.splitting.unit import Block, Unit
 
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+")
-_WORDS = re.compile(r"\s+")
+BOUNDARIES = (
+    re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+"),  # sentences and lines
+    re.compile(r"\s+"),  # words
+)
+"""Where a text is cut, the best places first."""
+
+Fits = Callable[[str], bool]
 
 
 def pack(blocks: Iterable[Block], max_tokens: int, count: CountTokens) -> list[Unit]:
@@ -17,31 +25,40 @@ def pack(blocks: Iterable[Block], max_tokens: int, count: CountTokens) -> list[U
 
     A heading stays with what follows it, also where that is a deeper heading. Tables and code
     are never cut, even if they alone are longer than `max_tokens`. No word is left out.
+
+    Texts are counted in steps that double, then halve, so that a document of n characters
+    gives the counter O(n log n) of them.
+
+    Raises:
+        ConfigError: `max_tokens` is below 1.
     """
-    units: list[Unit] = []
-    for path, section in _sections(blocks):
-        texts = _texts(section, max_tokens, count)
-        units += [Unit(text, path) for text in texts]
-    return units
+    if max_tokens < 1:
+        raise ConfigError(f"max_tokens must be at least 1, got {max_tokens}")
+
+    def fits(text: str) -> bool:
+        return count(text) <= max_tokens
+
+    return [
+        Unit(text, headings)
+        for headings, section in _sections(blocks)
+        for text in _texts(section, fits)
+    ]
 
 
 def _sections(blocks: Iterable[Block]) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
     """Heading paths with the blocks under them; empty sections go into the next one."""
-    path: list[Block] = []
+    path: list[tuple[int, str]] = []
     section: list[Block] = []
     for block in blocks:
         if block.level:
-            if any(not one.level for one in section):
-                yield _names(path), section
+            if section and not section[-1].level:
+                yield tuple(name for _, name in path), section
                 section = []
-            path = [*(one for one in path if one.level < block.level), block]
+            path = [one for one in path if one[0] < block.level]
+            path.append((block.level, _name(block.text)))
         section.append(block)
     if section:
-        yield _names(path), section
-
-
-def _names(path: list[Block]) -> tuple[str, ...]:
-    return tuple(_name(block.text) for block in path)
+        yield tuple(name for _, name in path), section
 
 
 def _name(heading: str) -> str:
@@ -49,45 +66,60 @@ def _name(heading: str) -> str:
     return heading.partition("\n")[0].strip().strip("#").strip()
 
 
-def _texts(section: list[Block], max_tokens: int, count: CountTokens) -> Iterator[str]:
-    """Texts of at most `max_tokens`, cut between blocks if possible."""
-    text, headings_only = "", True
-    for block in section:
-        for piece in [block.text] if block.whole else _pieces(block.text, max_tokens, count):
-            joined = f"{text}\n\n{piece}" if text else piece
-            if text and not headings_only and count(joined) > max_tokens:
-                yield text
-                joined = piece
-            text, headings_only = joined, headings_only and bool(block.level)
-    if text:
-        yield text
+def _texts(section: list[Block], fits: Fits) -> Iterator[str]:
+    """Texts that fit, cut between blocks if possible; headings come first in a section."""
+    headings = [block.text for block in section if block.level]
+    pieces = [
+        piece
+        for block in section[len(headings) :]
+        for piece in ([block.text] if block.whole else _pieces(block.text, fits))
+    ]
+    if headings:
+        pieces[:1] = ["\n\n".join([*headings, *pieces[:1]])]
+    yield from _joined(pieces, "\n\n", fits)
 
 
-def _pieces(text: str, max_tokens: int, count: CountTokens) -> Iterator[str]:
-    """A text as it is if it fits, else cut at sentences, else at words."""
-    if count(text) <= max_tokens:
+def _pieces(
+    text: str, fits: Fits, boundaries: Sequence[re.Pattern[str]] = BOUNDARIES
+) -> Iterator[str]:
+    """A text as it is if it fits, else cut at sentences, else at words, else anywhere."""
+    if fits(text):
         yield text
         return
-    parts = [part for part in _SENTENCES.split(text) if part]
-    if len(parts) == 1:
-        parts = [part for part in _WORDS.split(text) if part]
-    if len(parts) == 1:
-        parts = [text[: len(text) // 2], text[len(text) // 2 :]] if len(text) > 1 else []
-        yield from (piece for part in parts for piece in _pieces(part, max_tokens, count))
-        return
-    yield from _filled(parts, max_tokens, count)
+    parts = _split(text, boundaries[0]) if boundaries else text
+    for piece in map(str.strip, _joined(parts, "", fits)):
+        if boundaries and not fits(piece):
+            yield from _pieces(piece, fits, boundaries[1:])
+        elif piece:
+            yield piece
 
 
-def _filled(parts: list[str], max_tokens: int, count: CountTokens) -> Iterator[str]:
-    held = ""
-    for part in parts:
-        joined = f"{held} {part}" if held else part
-        if count(joined) <= max_tokens:
-            held = joined
-            continue
-        if held:
-            yield held
-        *full, held = _pieces(part, max_tokens, count)
-        yield from full
-    if held:
-        yield held
+def _split(text: str, boundary: re.Pattern[str]) -> list[str]:
+    """Parts that together are the text, each with the white space after it."""
+    ends = [found.end() for found in boundary.finditer(text)]
+    return [text[start:end] for start, end in pairwise([0, *ends, len(text)]) if start < end]
+
+
+def _joined(parts: Sequence[str], separator: str, fits: Fits) -> Iterator[str]:
+    """Neighbours joined as long as they fit; a part that alone is too long stands alone."""
+    start = 0
+    while start < len(parts):
+        end = start + _longest(parts, start, separator, fits)
+        yield separator.join(parts[start:end])
+        start = end
+
+
+def _longest(parts: Sequence[str], start: int, separator: str, fits: Fits) -> int:
+    """How many parts from `start` fit together, at least one.
+
+    Doubles the number until it is too much, then searches between the last two.
+    """
+
+    def too_long(number: int) -> bool:
+        return not fits(separator.join(parts[start : start + number]))
+
+    left, number = len(parts) - start, 1
+    while 2 * number <= left and not too_long(2 * number):
+        number *= 2
+    beyond = range(number + 1, min(2 * number, left + 1))
+    return number + bisect_left(beyond, True, key=too_long)
