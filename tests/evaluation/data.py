@@ -22,7 +22,7 @@ class OverlapScorer:
     """Scores by shared words; may be interrupted after some queries, as by Ctrl-C."""
 
     queries_left: int = field(default=10**9, repr=False)
-    asked: list[str] = field(default_factory=list, repr=False)
+    queries: list[str] = field(default_factory=list, repr=False)
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
@@ -30,7 +30,7 @@ class OverlapScorer:
         if self.queries_left == 0:
             raise KeyboardInterrupt
         self.queries_left -= 1
-        self.asked.append(query)
+        self.queries.append(query)
         return [word_overlap(query, document) for document in documents]
 
 
@@ -46,21 +46,21 @@ def write_folder(folder: Path, queries: int = 12, documents: int = 60) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     texts = [" ".join(draw.choices(WORDS, k=9)) for _ in range(documents)]
     corpus = [{"_id": f"d{i}", "title": f"t{i}", "text": text} for i, text in enumerate(texts)]
-    asked, judged = [], []
+    lines, judged = [], []
     for number in range(queries):
         relevant = draw.sample(range(documents), draw.randint(1, 3))
         text = " ".join(draw.choices(texts[relevant[0]].split() + WORDS[:4], k=4))
-        asked.append({"_id": f"q{number}", "text": text})
+        lines.append({"_id": f"q{number}", "text": text})
         judged += [f"q{number}\td{place}\t{draw.randint(1, 3)}" for place in relevant]
         judged.append(f"q{number}\td{(relevant[0] + 1) % documents}\t0")
     write_lines(folder / "corpus.jsonl", corpus)
-    write_lines(folder / "queries.jsonl", [*asked, {"_id": "unjudged", "text": "paper"}])
+    write_lines(folder / "queries.jsonl", [*lines, {"_id": "unjudged", "text": "paper"}])
     (folder / "qrels.tsv").write_text("\n".join(judged) + "\n", encoding="utf-8")
     return folder
 
 
 def read_qrels(folder: Path) -> dict[str, dict[str, int]]:
-    """The judgements, read in another way than the code under test does."""
+    """The judgements, read without the code under test."""
     qrels: dict[str, dict[str, int]] = {}
     for line in (folder / "qrels.tsv").read_text(encoding="utf-8").split("\n"):
         if line:

@@ -41,17 +41,21 @@ def reference(file: Path, folder: Path) -> dict[str, float]:
 @pytest.mark.parametrize("stage", ["bm25", "faiss"])
 def test_figures_are_those_of_ir_measures(folder: Path, tmp_path: Path, stage: str) -> None:
     dataset = read_dataset(folder)
-    report = compare(dataset, retrieve(dataset, stage, 20), Reranker(OverlapScorer()))
-    for side, run in (("before", report.before), ("after", report.after)):
+    run = retrieve(dataset, stage, 20)
+    report = compare(dataset, run, Reranker(OverlapScorer()), fusion=True)
+    assert report.fusion is not None
+    runs = {"before": report.before, "after": report.after, "fusion": report.fusion}
+    for side, run in runs.items():
         write_run(run, tmp_path / side)
         wanted = reference(tmp_path / side, folder)
         found = {name: getattr(one, side).mean for name, one in report.changes.items()}
         assert found == pytest.approx(wanted, abs=5e-5)
         assert 0 < found["nDCG@10"] < 1
-    assert report.after != report.before
+    orders = {str([[one for one, _ in row] for row in run.values()]) for run in runs.values()}
+    assert len(orders) == 3
 
 
-def test_intervals_hold_their_means_and_equal_runs_differ_by_nothing(folder: Path) -> None:
+def test_intervals_contain_their_means_and_equal_runs_do_not_differ(folder: Path) -> None:
     dataset = read_dataset(folder)
     before = retrieve(dataset, "bm25", 20)
     report = compare(dataset, before, Reranker(FakeScorer(lambda query, text: 0.5)))
@@ -62,7 +66,9 @@ def test_intervals_hold_their_means_and_equal_runs_differ_by_nothing(folder: Pat
     assert all(one.rank_before == one.rank_after for one in report.queries)
 
 
-def test_an_interrupted_evaluation_goes_on_and_ends_the_same(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_evaluation_continues_to_the_same_figures(
+    folder: Path, tmp_path: Path
+) -> None:
     dataset, journal = read_dataset(folder), tmp_path / "out" / "journal.jsonl"
     before = retrieve(dataset, "bm25", 20)
     whole = compare(dataset, before, Reranker(OverlapScorer()))
@@ -72,12 +78,12 @@ def test_an_interrupted_evaluation_goes_on_and_ends_the_same(folder: Path, tmp_p
         torn.write('{"query": "q5", "rank')
     scorer = OverlapScorer()
     resumed = compare(dataset, before, Reranker(scorer), journal=journal)
-    assert scorer.asked[1:] == list(dataset.queries.values())[5:], "the rest only"
+    assert scorer.queries[1:] == list(dataset.queries.values())[5:], "the rest only"
     assert figures(resumed) == figures(whole)
     assert resumed.after == whole.after
     again = OverlapScorer()
     assert figures(compare(dataset, before, Reranker(again), journal=journal)) == figures(whole)
-    assert again.asked == []
+    assert again.queries == []
 
 
 def figures(report: Report) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def figures(report: Report) -> dict[str, Any]:
     return found
 
 
-def test_another_evaluation_does_not_take_up_the_journal(folder: Path, tmp_path: Path) -> None:
+def test_the_journal_of_another_evaluation_is_refused(folder: Path, tmp_path: Path) -> None:
     dataset, journal = read_dataset(folder), tmp_path / "journal.jsonl"
     before = retrieve(dataset, "bm25", 20)
     compare(dataset, before, Reranker(OverlapScorer()), journal=journal)

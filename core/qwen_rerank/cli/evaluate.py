@@ -1,9 +1,11 @@
-"""`qwen-rerank eval`: what reranking does to a pipeline, before and after."""
+"""`qwen-rerank eval`: measures a retrieval pipeline before and after reranking."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,28 +13,33 @@ from typing import Any
 from qwen_rerank import load
 from qwen_rerank.cli.evaluation_view import EvaluationView
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.evaluation import compare, read_dataset
-from qwen_rerank.evaluation.plot import plot
+from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.evaluation import Dataset, Report, compare, read_dataset
+from qwen_rerank.evaluation.metrics import require_metrics
+from qwen_rerank.evaluation.plot import check_plot, plot
+from qwen_rerank.evaluation.progress import show_stage
 from qwen_rerank.evaluation.retrievers import LSA, STAGES, retrieve
-from qwen_rerank.evaluation.run import write_run
+from qwen_rerank.evaluation.run import Run, write_run
+from qwen_rerank.evaluation.saved_run import saved_run
 from qwen_rerank.reranker import OnError
 from qwen_rerank.settings import RerankerSettings
 
 JOURNAL = "journal.jsonl"
+FIRST_STAGE = "first_stage.json"
 
 
 class EvaluationSettings(RerankerSettings):
-    """A reranker that is measured: its defaults hide no outage and repeat no score."""
+    """The settings of a reranker that is measured: an outage stops it, scores are not cached."""
 
     on_error: OnError = "raise"
-    """Stop when no scorer answers; go on later with --output. Or `"original_order"`."""
+    """Stop when there are no scores (with --output, to be continued), or `"original_order"`."""
     cache_ttl: float | None = None
-    """Seconds that scores are remembered; a remembered score would have no latency."""
+    """Seconds that scores stay cached; a cached score has no latency to measure."""
 
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("eval", help="measure search before and after reranking")
+    parser = commands.add_parser("eval", help="measure retrieval before and after reranking")
     parser.add_argument(
         "dataset",
         metavar="DATASET",
@@ -46,8 +53,14 @@ def register(commands: Any) -> None:
     add("--candidates", type=_count, default=50, help="documents to rerank for a query [50]")
     add("--top", type=_count, default=3, help="the k of hit@k and hits@k [3]")
     add("--limit", type=_count, help="a fixed sample of so many queries [all]")
-    add("--output", type=Path, metavar="FOLDER", help="runs, report; resumes if interrupted")
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write runs and report; continue from there when called again",
+    )
     add("--plot", type=Path, metavar="FILE.png", help="draw the figures")
+    add("--fusion", action="store_true", help="measure the order by both scores as well")
     add("--per-query", action="store_true", help="show each query, too")
     add("--json", action="store_true", help="print JSON instead of tables")
     add_settings(parser, EvaluationSettings)
@@ -55,43 +68,94 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure, write what was asked for, print."""
+    """Check, measure, print, then write what was wanted."""
     settings = EvaluationSettings(**given_settings(arguments, EvaluationSettings))
-    dataset = read_dataset(arguments.dataset).sample(arguments.limit)
-    if dataset.left_out:
-        print(
-            f"left out for want of relevant documents: {dataset.left_out} queries", file=sys.stderr
-        )
-    stage, depth = arguments.first_stage, arguments.candidates
-    before = retrieve(dataset, stage, depth, arguments.embedding)
-    journal = arguments.output / JOURNAL if arguments.output else None
-    reranker = load(settings)
-    report = compare(dataset, before, reranker, top=arguments.top, journal=journal, progress=True)
-    shown = EvaluationView(report, _facts(arguments, settings), arguments.per_query)
+    _check_outputs(arguments)
+    with _continuable(arguments.output):
+        report = _measure(arguments, settings)
+    view = EvaluationView(report, _facts(arguments, settings), arguments.per_query)
+    print(view.json() if arguments.json else view.table(), flush=True)
     if arguments.output:
-        _save(shown, arguments.output)
+        _save(view, arguments.output)
     if arguments.plot:
         plot(report, arguments.plot)
-    print(shown.json() if arguments.json else shown.table())
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Raise before any work if the results could not be measured or written."""
+    require_metrics()
+    if arguments.plot:
+        check_plot(arguments.plot)
+    if arguments.output and arguments.output.is_file():
+        raise ConfigError(f"output: wanted a folder, got the file {arguments.output}")
+
+
+@contextmanager
+def _continuable(output: Path | None) -> Iterator[None]:
+    """Say after Ctrl-C, or when the scores cease, whether the work so far is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, ScorerError):
+        kept = "run the same command again to continue"
+        lost = "nothing was kept: with --output FOLDER the next run can be continued"
+        print(f"\nstopped; {kept if output else lost}", file=sys.stderr)
+        raise
+
+
+def _measure(arguments: argparse.Namespace, settings: EvaluationSettings) -> Report:
+    show_stage(f"reading {arguments.dataset}")
+    dataset = read_dataset(arguments.dataset).sample(arguments.limit)
+    if dataset.left_out:
+        left_out = "queries left out, as no document is relevant to them"
+        print(f"{left_out}: {dataset.left_out}", file=sys.stderr)
+    return compare(
+        dataset,
+        _first_stage(arguments, dataset),
+        load(settings),
+        top=arguments.top,
+        journal=arguments.output / JOURNAL if arguments.output else None,
+        fusion=arguments.fusion,
+        progress=True,
+    )
+
+
+def _first_stage(arguments: argparse.Namespace, dataset: Dataset) -> Run:
+    """The first stage's run, from an earlier call with the same output folder if there is one."""
+    stage, depth, embedding = arguments.first_stage, arguments.candidates, arguments.embedding
+
+    def search() -> Run:
+        show_stage(f"searching {len(dataset.documents)} documents with {_stage_name(arguments)}")
+        return retrieve(dataset, stage, depth, embedding)
+
+    if arguments.output is None or Path(stage).is_file():  # reading a run file is quick
+        return search()
+    subject = f"{dataset.fingerprint} {stage} {depth} {embedding}"
+    return saved_run(arguments.output / FIRST_STAGE, subject, search)
+
+
+def _stage_name(arguments: argparse.Namespace) -> str:
+    stage = str(arguments.first_stage)
+    return f"faiss ({arguments.embedding})" if stage == "faiss" else stage
 
 
 def _facts(arguments: argparse.Namespace, settings: RerankerSettings) -> dict[str, str]:
-    """What was measured, in words."""
-    stage = arguments.first_stage
+    """The conditions of the measurement, for the head of the table."""
     return {
-        "first_stage": f"faiss ({arguments.embedding})" if stage == "faiss" else stage,
+        "first_stage": _stage_name(arguments),
         "candidates": str(arguments.candidates),
         "reranker": str(settings.base_url or settings.model),
     }
 
 
-def _save(shown: EvaluationView, folder: Path) -> None:
-    """Write the runs and the report; nothing is left to resume after that."""
-    write_run(shown.report.before, folder / "before.trec")
-    write_run(shown.report.after, folder / "after.trec")
-    everything = replace(shown, per_query=True).json()
+def _save(view: EvaluationView, folder: Path) -> None:
+    """Write the runs and the report beside the journal."""
+    report = view.report
+    runs = {"before": report.before, "after": report.after, "fusion": report.fusion}
+    for name, run in runs.items():
+        if run is not None:
+            write_run(run, folder / f"{name}.trec")
+    everything = replace(view, per_query=True).json()
     (folder / "report.json").write_text(everything + "\n", encoding="utf-8")
-    (folder / JOURNAL).unlink()
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What reranking does to a pipeline, measured. Importing this loads nothing heavy."""
+"""Measures a retrieval pipeline before and after reranking. Importing this is cheap."""
 
 from qwen_rerank.evaluation.comparison import compare
 from qwen_rerank.evaluation.dataset import Dataset

@@ -1,4 +1,4 @@
-"""How far a mean could be off because these queries were drawn and not others."""
+"""Confidence intervals of means, by the bootstrap over queries."""
 
 from __future__ import annotations
 

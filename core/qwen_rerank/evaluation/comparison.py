@@ -1,15 +1,15 @@
-"""A first stage's rankings against the same ones reranked."""
+"""Compares a first stage's rankings with the same ones reranked."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
-from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.evaluation.dataset import Dataset
 from qwen_rerank.evaluation.journal import Journal, Reranked
+from qwen_rerank.evaluation.metrics import require_metrics
+from qwen_rerank.evaluation.progress import show_progress, show_stage
 from qwen_rerank.evaluation.report import Report, make_report
 from qwen_rerank.evaluation.run import Ranking, Run
 from qwen_rerank.reranker import Reranker
@@ -25,6 +25,7 @@ def compare(
     *,
     top: int = 3,
     journal: Path | None = None,
+    fusion: bool = False,
     progress: bool = False,
 ) -> Report:
     """Rerank what a first stage found, and measure both.
@@ -32,26 +33,39 @@ def compare(
     Args:
         dataset: Queries, documents and judgements.
         before: The first stage's ranking of each query; all of it is reranked.
-        reranker: What is measured.
+        reranker: The reranker to measure.
         top: The k of `hit@k` and `hits@k`.
-        journal: A file that remembers finished queries; called again with it, an
-            interrupted evaluation goes on, and its figures are those of one that ran through.
-        progress: Show a bar on standard error.
+        journal: A file that keeps finished queries. Called again with it, an interrupted
+            evaluation continues and a finished one computes nothing; the figures are those of
+            one run without a break.
+        fusion: Measure the order by both scores as well, see `fuse`.
+        progress: Write stages and finished queries to standard error.
 
     Raises:
         ConfigError: The journal belongs to another evaluation.
-        ScorerError: No scores could be had, and the reranker is told to raise.
+        MissingDependencyError: ir-measures is not installed; known before any work.
+        ScorerError: There are no scores, and the reranker has `on_error="raise"`.
     """
-    book = Journal(journal, _subject(dataset, before, reranker))
-    found = book.read()
+    require_metrics()
+    record = Journal(journal, _subject(dataset, before, reranker))
+    found = record.read()
     left = [query for query in dataset.queries if query not in found]
     if left:
-        reranker.rerank(*WARM_UP)  # loads the model, which is no query's latency
-    with book:
-        for query in _shown(left, len(dataset.queries), progress):
+        _load_model(reranker, progress)
+    with record:
+        for query in show_progress(left, len(dataset.queries)) if progress else left:
             found[query] = _rerank(dataset, query, before.get(query, []), reranker)
-            book.add(query, found[query])
-    return make_report(dataset, before, {query: found[query] for query in dataset.queries}, top)
+            record.add(query, found[query])
+    return make_report(
+        dataset, before, {query: found[query] for query in dataset.queries}, top, fusion
+    )
+
+
+def _load_model(reranker: Reranker, progress: bool) -> None:
+    """Rerank one document: loading the model must not count as a query's latency."""
+    if progress:
+        show_stage("loading the model or reaching the server")
+    reranker.rerank(*WARM_UP)
 
 
 def _rerank(dataset: Dataset, query: str, ranking: Ranking, reranker: Reranker) -> Reranked:
@@ -65,23 +79,12 @@ def _rerank(dataset: Dataset, query: str, ranking: Ranking, reranker: Reranker) 
 
 
 def _score(result: RerankResult, rank: int) -> float:
-    """Below every score where there is none, so that a run keeps the order that came."""
-    return -float(rank) if result.score is None else result.score
+    """The score, or a number below all scores that keeps the order of the results."""
+    return -1.0 - rank if result.score is None else result.score
 
 
 def _subject(dataset: Dataset, before: Run, reranker: Reranker) -> str:
     """A hash of all that the rankings depend on."""
     order = [(query, [document for document, _ in before.get(query, [])]) for query in before]
-    parts = dataset.fingerprint(), repr(order), repr(reranker.__reduce__()[1])
+    parts = dataset.fingerprint, repr(order), repr(reranker.__reduce__()[1])
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _shown(queries: list[str], total: int, progress: bool) -> Iterable[str]:
-    if not progress:
-        return queries
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingDependencyError("tqdm", "eval") from None
-    done = total - len(queries)
-    return tqdm(queries, total=total, initial=done, unit="query", disable=None)

@@ -1,4 +1,4 @@
-"""Queries, documents, and which of these are relevant to which."""
+"""Queries, documents, and which documents are relevant to which query."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id -> document id -> grade; a document is relevant from grade 1."""
@@ -14,7 +15,7 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """What an evaluation is about. Ids are texts; orders are those of the files."""
+    """The data of an evaluation. Ids are texts; all orders are those of the files."""
 
     name: str
     documents: Mapping[str, str]
@@ -22,11 +23,11 @@ class Dataset:
     queries: Mapping[str, str]
     """Query id -> text; only queries with a relevant document, the rest can't be measured."""
     qrels: Qrels
-    """Exactly the queries above."""
+    """The judgements of exactly these queries."""
     pools: Mapping[str, list[str]] | None = None
     """Query id -> the documents that it is searched in; `None` searches all of them."""
     left_out: int = 0
-    """Queries that can't be measured, for no document is relevant to them."""
+    """How many queries have no relevant document, and so can't be measured."""
 
     def sample(self, count: int | None) -> Dataset:
         """The dataset with `count` queries, always the same ones, in their order."""
@@ -39,7 +40,12 @@ class Dataset:
             qrels={query: grades for query, grades in self.qrels.items() if query in chosen},
         )
 
+    @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything inside."""
-        content = [dict(self.documents), dict(self.queries), dict(self.qrels), self.pools]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        """A hash of all documents, queries, judgements and pools."""
+        digest = hashlib.sha256()
+        for part in (self.documents, self.queries, self.qrels, self.pools or {}):
+            for item in part.items():
+                digest.update(json.dumps(item).encode())
+            digest.update(b"\n")
+        return digest.hexdigest()

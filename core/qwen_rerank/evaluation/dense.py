@@ -1,4 +1,4 @@
-"""Texts in a FAISS index."""
+"""Dense search with FAISS."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from qwen_rerank.evaluation.embedding import Embedder
 
 
 class DenseIndex:
-    """Texts that are found by the cosine of their vectors with a query's; the search is exact.
+    """Exact search by cosine similarity.
 
     Args:
-        texts: What to search.
-        embed: Makes unit vectors of texts and queries.
+        texts: The texts to search.
+        embed: Turns texts and queries into unit vectors.
     """
 
     def __init__(self, texts: Sequence[str], embed: Embedder) -> None:

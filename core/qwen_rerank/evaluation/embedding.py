@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WIDTH = 256
 """Numbers in an LSA vector."""
 MANY = 500
-"""Texts from which on LSA leaves out n-grams that only one of them has."""
+"""From this many texts on, n-grams that occur in one text only are left out."""
 
 
 class Embedder(Protocol):
@@ -28,12 +28,11 @@ class Embedder(Protocol):
 class LsaEmbedder:
     """Latent semantic analysis: TF-IDF of character n-grams, cut to 256 numbers by SVD.
 
-    A real dense embedding, in Chinese and English, that is fitted in seconds and needs no
-    download.
+    A dense embedding for Chinese and English that needs no download and is fitted in seconds.
 
     Args:
-        corpus: The texts to learn from.
-        width: Numbers in a vector, at most.
+        corpus: The texts to fit.
+        width: The most numbers in a vector.
     """
 
     def __init__(self, corpus: Sequence[str], width: int = WIDTH) -> None:
@@ -42,7 +41,7 @@ class LsaEmbedder:
             from sklearn.feature_extraction.text import TfidfVectorizer
         except ImportError:
             raise MissingDependencyError("scikit-learn", "eval") from None
-        rare = 2 if len(corpus) > MANY else 1  # n-grams of one text only take most of the time
+        rare = 2 if len(corpus) > MANY else 1  # n-grams that occur once cost most of the time
         self._tfidf: Any = TfidfVectorizer(
             analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True, min_df=rare
         )
@@ -51,7 +50,7 @@ class LsaEmbedder:
         self._svd: Any = TruncatedSVD(size, random_state=0).fit(table)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts; one that shares no n-gram with the corpus becomes zeros."""
+        """Embed texts; a text without any n-gram of the corpus becomes zeros."""
         import numpy as np
 
         vectors = self._svd.transform(self._tfidf.transform(texts)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Remembers the finished queries of an evaluation, so that an interrupted one goes on."""
+"""Keeps the finished queries of an evaluation in a file, so that it can continue."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from qwen_rerank.evaluation.run import Ranking
 
 @dataclass(frozen=True, slots=True)
 class Reranked:
-    """What reranking one query gave."""
+    """The result of reranking one query."""
 
     ranking: Ranking
     seconds: float
     """How long it took."""
     not_reranked: str | None = None
-    """Why its order is still the first stage's, if no scorer answered."""
+    """Why the query kept the first stage's order, if it did."""
 
 
 class Journal:
-    """A JSONL file: what is being evaluated, then a line for each finished query.
+    """A JSONL file: the evaluation's subject, then a line for each finished query.
 
     Args:
-        file: Where it is kept; `None` remembers nothing.
-        subject: What makes two evaluations the same one.
+        file: The file; `None` keeps nothing.
+        subject: A hash of everything that the rankings depend on.
     """
 
     def __init__(self, file: Path | None, subject: str) -> None:
@@ -35,9 +35,9 @@ class Journal:
         self._out: TextIO | None = None
 
     def read(self) -> dict[str, Reranked]:
-        """What an earlier run finished, by query id.
+        """The queries that an earlier run finished, by id.
 
-        A last line that was being written when the run died is dropped.
+        An incomplete last line, from a run that was killed, is dropped.
 
         Raises:
             ConfigError: The file belongs to another evaluation.
@@ -53,7 +53,7 @@ class Journal:
         return {line["query"]: _reranked(line) for line in lines}
 
     def add(self, query: str, found: Reranked) -> None:
-        """Note a finished query; it is in the file when this returns."""
+        """Write a finished query to the file."""
         if self._out is None:
             return
         line = {"query": query, "ranking": found.ranking, "seconds": found.seconds}
@@ -74,13 +74,13 @@ class Journal:
             self._out.close()
 
     def _write(self, line: dict[str, Any]) -> None:
-        assert self._out is not None  # noqa: S101 - looked at by the callers
+        assert self._out is not None  # noqa: S101 - the callers have checked it
         self._out.write(json.dumps(line) + "\n")
         self._out.flush()
 
 
 def _whole_lines(file: Path) -> list[str]:
-    """All but a last line that lacks its end; the file holds nothing but ASCII."""
+    """All lines that end with a line break; the file holds only ASCII."""
     return [f"{line}\n" for line in file.read_text(encoding="ascii").split("\n")[:-1]]
 
 

@@ -1,8 +1,9 @@
-"""How good a ranking is, by ir-measures."""
+"""Measures of rankings, computed by ir-measures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from qwen_rerank.errors import MissingDependencyError
@@ -11,6 +12,12 @@ from qwen_rerank.evaluation.run import Ranking, Run, separated
 
 Figures = dict[str, float]
 """Name of a measure -> its value."""
+
+
+def require_metrics() -> None:
+    """Raise MissingDependencyError unless ir-measures is installed; imports nothing."""
+    if find_spec("ir_measures") is None:
+        raise MissingDependencyError("ir-measures", "eval")
 
 
 def names(top: int) -> list[str]:
@@ -52,8 +59,7 @@ def _figures(values: Figures, measures: Mapping[str, Any], top: int) -> Figures:
 
 
 def _ir_measures() -> Any:
-    try:
-        import ir_measures
-    except ImportError:
-        raise MissingDependencyError("ir-measures", "eval") from None
+    require_metrics()
+    import ir_measures
+
     return ir_measures

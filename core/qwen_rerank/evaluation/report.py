@@ -1,13 +1,14 @@
-"""What an evaluation found."""
+"""The figures of an evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from qwen_rerank.evaluation.bootstrap import Estimate, estimates
 from qwen_rerank.evaluation.dataset import Dataset
+from qwen_rerank.evaluation.fusion import fuse
 from qwen_rerank.evaluation.journal import Reranked
 from qwen_rerank.evaluation.metrics import Figures, first_relevant, measure, names
 from qwen_rerank.evaluation.run import Run
@@ -22,7 +23,11 @@ class Change:
     before: Estimate
     after: Estimate
     difference: Estimate
-    """Of the same queries, after minus before."""
+    """After minus before, of the same queries."""
+    fusion: Estimate | None = None
+    """Of the order by both scores, if it was wanted."""
+    fusion_difference: Estimate | None = None
+    """Fusion minus before, of the same queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +39,20 @@ class QueryChange:
     text: str
     before: Figures
     after: Figures
+    fusion: Figures | None
     rank_before: int | None
     """Rank, from 1, of the first relevant document; `None` when none was found."""
     rank_after: int | None
+    rank_fusion: int | None
     seconds: float
     """How long reranking took."""
     not_reranked: str | None
-    """Why the order stayed, if no scorer answered."""
+    """Why the query kept the first stage's order, if it did."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything measured, and the runs that it was measured on."""
+    """All figures, and the runs they belong to."""
 
     dataset: str
     documents: int
@@ -56,10 +63,11 @@ class Report:
     queries: list[QueryChange]
     before: Run
     after: Run
+    fusion: Run | None
 
     @property
     def not_reranked(self) -> int:
-        """How many queries no scorer answered."""
+        """How many queries kept the first stage's order for want of scores."""
         return sum(one.not_reranked is not None for one in self.queries)
 
     def to_dict(self, *, per_query: bool = False) -> dict[str, Any]:
@@ -77,37 +85,71 @@ class Report:
 
 
 def make_report(
-    dataset: Dataset, before: Run, reranked: Mapping[str, Reranked], top: int
+    dataset: Dataset, before: Run, reranked: Mapping[str, Reranked], top: int, fusion: bool
 ) -> Report:
-    """Measure both runs of the same queries."""
-    after = {query: found.ranking for query, found in reranked.items()}
-    figures = measure(before, dataset.qrels, top), measure(after, dataset.qrels, top)
-    queries = [
-        QueryChange(
-            query,
-            text,
-            figures[0][query],
-            figures[1][query],
-            first_relevant(before.get(query, []), dataset.qrels[query]),
-            first_relevant(after[query], dataset.qrels[query]),
-            reranked[query].seconds,
-            reranked[query].not_reranked,
-        )
-        for query, text in dataset.queries.items()
-    ]
-    changes = _changes(queries, names(top))
-    latency = _latency([one.seconds for one in queries])
-    return Report(dataset.name, len(dataset.documents), changes, latency, queries, before, after)
+    """Measure the runs of the same queries: before, after, and the fusion of both if wanted."""
+    runs = {"before": before, "after": {query: one.ranking for query, one in reranked.items()}}
+    if fusion:
+        runs["fusion"] = {
+            query: fuse(before.get(query, []), one) for query, one in reranked.items()
+        }
+    figures = {side: measure(run, dataset.qrels, top) for side, run in runs.items()}
+    queries = [_query(dataset, query, runs, figures, reranked[query]) for query in dataset.queries]
+    return Report(
+        dataset.name,
+        len(dataset.documents),
+        _changes(queries, names(top)),
+        _latency([one.seconds for one in queries]),
+        queries,
+        before=runs["before"],
+        after=runs["after"],
+        fusion=runs.get("fusion"),
+    )
 
 
-def _changes(queries: list[QueryChange], measures: list[str]) -> dict[str, Change]:
-    columns: list[list[float]] = []
-    for name in measures:
-        old = [one.before[name] for one in queries]
-        new = [one.after[name] for one in queries]
-        columns += [old, new, [b - a for a, b in zip(old, new, strict=True)]]
-    found = iter(estimates(columns))
-    return {name: Change(next(found), next(found), next(found)) for name in measures}
+def _query(
+    dataset: Dataset,
+    query: str,
+    runs: Mapping[str, Run],
+    figures: Mapping[str, Mapping[str, Figures]],
+    reranked: Reranked,
+) -> QueryChange:
+    grades = dataset.qrels[query]
+    ranks = {side: first_relevant(run.get(query, []), grades) for side, run in runs.items()}
+    return QueryChange(
+        query,
+        dataset.queries[query],
+        before=figures["before"][query],
+        after=figures["after"][query],
+        fusion=figures["fusion"][query] if "fusion" in figures else None,
+        rank_before=ranks["before"],
+        rank_after=ranks["after"],
+        rank_fusion=ranks.get("fusion"),
+        seconds=reranked.seconds,
+        not_reranked=reranked.not_reranked,
+    )
+
+
+def _changes(queries: Sequence[QueryChange], measures: Sequence[str]) -> dict[str, Change]:
+    columns = [column for name in measures for column in _columns(queries, name)]
+    found, each = estimates(columns), len(columns) // len(measures)
+    return {
+        name: Change(*found[place * each : (place + 1) * each])
+        for place, name in enumerate(measures)
+    }
+
+
+def _columns(queries: Sequence[QueryChange], name: str) -> list[list[float]]:
+    """The values of a measure, in the order of `Change`'s fields."""
+    before = [one.before[name] for one in queries]
+    after = [one.after[name] for one in queries]
+    fusion = [one.fusion[name] for one in queries if one.fusion]
+    columns = [before, after, _difference(after, before)]
+    return [*columns, fusion, _difference(fusion, before)] if fusion else columns
+
+
+def _difference(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [value - other for value, other in zip(values, others, strict=True)]
 
 
 def _latency(seconds: list[float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The retrieval before reranking."""
+"""The first stages: retrieval before reranking."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Index(Protocol):
 
 
 def retrieve(dataset: Dataset, stage: str, depth: int, embedding: str = LSA) -> Run:
-    """What a first stage finds for each query.
+    """Search each query in a first stage.
 
     Args:
         dataset: Queries and documents.
@@ -38,7 +38,7 @@ def retrieve(dataset: Dataset, stage: str, depth: int, embedding: str = LSA) -> 
             model.
 
     Raises:
-        ConfigError: There is no such stage for this dataset.
+        ConfigError: The stage is unknown, or this dataset does not have it.
     """
     if stage == "given":
         return _given(dataset, depth)

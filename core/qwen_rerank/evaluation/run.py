@@ -1,4 +1,4 @@
-"""Rankings of documents, as TREC writes them."""
+"""Rankings of documents, and TREC's file format for them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TAG = "qwen-rerank"
 
 
 def separated(ranking: Iterable[tuple[str, float]]) -> Ranking:
-    """The ranking with scores that fall strictly, by the least that a 32-bit number can.
+    """The ranking with strictly falling scores, at least one 32-bit step apart.
 
-    trec_eval keeps 32 bits and sorts by score alone, ties by id: two probabilities near 1
-    would become equal and change places. With these scores every tool sees our order.
+    trec_eval keeps 32 bits and sorts equal scores by id, so two probabilities near 1 would
+    change places. With these scores every tool reads the order that was measured.
     """
     import numpy as np
 
@@ -33,7 +33,7 @@ def separated(ranking: Iterable[tuple[str, float]]) -> Ranking:
 
 
 def write_run(run: Run, file: Path) -> None:
-    """Write a run for trec_eval and its like: query, Q0, document, rank, score, tag."""
+    """Write a run as trec_eval reads it: query, Q0, document, rank, score, tag."""
     with file.open("w", encoding="utf-8", newline="\n") as out:
         for query, ranking in run.items():
             for rank, (document, score) in enumerate(separated(ranking), start=1):
@@ -44,11 +44,13 @@ def write_run(run: Run, file: Path) -> None:
 def _check_ids(*ids: str) -> None:
     for id_ in ids:
         if len(id_.split()) != 1:
-            raise InvalidInputError(f"a TREC run can't hold the id {id_!r}: it has blanks")
+            raise InvalidInputError(
+                f"a TREC run can't hold the id {id_!r}: it is empty or has blanks"
+            )
 
 
 def read_run(file: Path, dataset: Dataset, depth: int) -> Run:
-    """Read a run; queries that the dataset doesn't measure are left out.
+    """Read a run; queries that are not in the dataset are left out.
 
     Raises:
         InvalidInputError: A line is wrong or names a document that the dataset lacks.
