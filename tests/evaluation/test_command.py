@@ -72,7 +72,7 @@ def test_fusion_is_a_third_order(
     assert main([*command, "--per-query", "--output", str(output)]) == 0
     text = capsys.readouterr().out
     assert re.search(r"before \[.*after \[.*fusion \[95 % interval\]\n", text)
-    assert re.search(r"difference to before\n\n +after \[.*fusion \[95 % interval\]\nhit@3 ", text)
+    assert re.search(r"difference to before:\n +after \[.*fusion \[95 % interval\]\nhit@3 ", text)
     assert re.search(r"\n\d\.\d{3} > \d\.\d{3} > \d\.\d{3} .* q3  ", text)
     assert len((output / "fusion.trec").read_text().splitlines()) == 12 * 50
     assert main([*command, "--json"]) == 0

@@ -46,18 +46,19 @@ class EvaluationView:
 
     def _measures(self) -> Iterator[str]:
         """A table of the orders, and with fusion a second one of the differences."""
+        yield ""
         if self.report.fusion is None:
             yield from self._columns("before", "after", "difference")
         else:
             yield from self._columns("before", "after", "fusion")
-            yield "\ndifference to before"
+            yield "\ndifference to before:"
             yield from self._columns("difference", "fusion_difference")
 
     def _columns(self, *fields: str) -> Iterator[str]:
         """A line for each measure with its means and intervals; `fields` are those of `Change`."""
         titles = TITLES if self.report.fusion is not None else {}
         heads = [f"{titles.get(field, field)} [95 % interval]" for field in fields]
-        yield f"\n{'':<10}" + "".join(f"  {head:<27}" for head in heads).rstrip()
+        yield f"{'':<10}" + "".join(f"  {head:<27}" for head in heads).rstrip()
         for name, change in self.report.changes.items():
             cells = [_cell(getattr(change, field), field) for field in fields]
             yield f"{name:<10}" + "".join(f"  {cell:<27}" for cell in cells).rstrip()
