@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
+import traceback
 import tracemalloc
 from typing import Any
 
@@ -18,9 +20,10 @@ from qwen_rerank import (
     ScorerUnavailableError,
     Scores,
 )
-from qwen_rerank.scorers.remote.transport import REPLY_BYTES
+from qwen_rerank.scorers.remote.http_client import REPLY_BYTES
 from qwen_rerank.testing import FakeScorer
 from tests.remote.faults import FAULTS, Fault
+from tests.server.running import wait_until
 
 QUERY = "red wine"
 DOCUMENTS = ["blue sea", "red wine", "red sea", "black tea"]
@@ -120,6 +123,22 @@ def test_another_model_scores_the_whole_list_instead(fault: Fault) -> None:
         assert scores == [0.8, 0.8, 0.7, 0.9]
         assert str(scores.fallback).startswith(fault.error.__name__)
         assert scorer.fallen_back == 1
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.hangs], ids=str)
+def test_no_thread_is_left_behind(fault: Fault) -> None:
+    """The server goes on for 20 s and more; the thread that reads its reply does not."""
+    with fault.serve() as url:
+        with pytest.raises(ScorerUnavailableError):
+            scorer_of(url).score(QUERY, DOCUMENTS)
+        wait_until(lambda: not threads_in_an_exchange())
+
+
+def threads_in_an_exchange() -> list[int]:
+    """The threads that wait for a server."""
+    frames = sys._current_frames()
+    stacks = {thread: traceback.extract_stack(frame) for thread, frame in frames.items()}
+    return [t for t, stack in stacks.items() if any("scorers/remote" in f.filename for f in stack)]
 
 
 def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

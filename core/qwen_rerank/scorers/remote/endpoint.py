@@ -1,10 +1,9 @@
-"""One server: how it is asked, whether its scores mean something, whether it is well."""
+"""One server: its dialect, its limits, its breaker, and whether its scores mean anything."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,12 +20,14 @@ from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.breaker import CircuitBreaker
 from qwen_rerank.scorers.remote import canary
 from qwen_rerank.scorers.remote.address import known_dialect, route
-from qwen_rerank.scorers.remote.batch_limit import LearnedLimit, least, size_of
+from qwen_rerank.scorers.remote.batches import score_in_halves
 from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.detection import Found, detect
 from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, OWN, TEI, Dialect, Template
-from qwen_rerank.scorers.remote.http_client import Client, Read, TooLargeError
+from qwen_rerank.scorers.remote.limits import RequestLimits, smallest
 from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.rejection import Rejection
+from qwen_rerank.scorers.remote.rerank_client import Read, RerankClient
 from qwen_rerank.scorers.remote.template import ClientTemplate
 from qwen_rerank.types import Scores
 
@@ -69,7 +70,7 @@ class Endpoint:
     template: Template
     wrap: ClientTemplate
     canary: bool
-    client: Client = field(repr=False)
+    client: RerankClient = field(repr=False)
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     in_flight: int = 0
     last_failure: ScorerError | None = None
@@ -78,47 +79,39 @@ class Endpoint:
     """When a first look last ended with a refusal, or the canary dead."""
     _known: tuple[Dialect, str] | None = None
     _preparing: ForkLock = field(default_factory=ForkLock)
-    _count: LearnedLimit = field(default_factory=LearnedLimit)
-    _bytes: LearnedLimit = field(default_factory=LearnedLimit)
+    _limits: RequestLimits = field(default_factory=RequestLimits)
 
     def score(self, question: Question, deadline: Deadline) -> Scores:
         """Scores in the documents' order; the first call looks at the server before.
 
         Raises:
-            ScorerError: As `Client.ask` raises, or the canary died.
+            ScorerError: As `RerankClient.post` raises, the canary failed, or the server
+                rejects the request.
             ConfigError: The server can't do what the settings want.
         """
         dialect, url = self._dialect_and_url(deadline)
         self._check_instruction(dialect, question)
-        try:
-            scores = self._ask(url, dialect, question, deadline)
-        except TooLargeError as refusal:
-            refusal.learn = self._lesson(question, by_count=refusal.by_count)
-            raise
-        self._count.passed(len(question.documents))
-        self._bytes.passed(size_of([question.query, *question.documents]))
-        return scores
+        return score_in_halves(partial(self._post, url, dialect, deadline), question, self._limits)
 
-    def most_documents(self) -> int | None:
+    def max_documents(self) -> int | None:
         """The server's limit per request, as far as it is known."""
         known = self._known
         dialect = known[0] if known else self._named_dialect()
-        return least([dialect.most_documents if dialect else None, self._count.most])
+        return smallest([dialect.max_documents if dialect else None, self._limits.documents])
 
-    def most_bytes(self) -> int | None:
+    def max_bytes(self) -> int | None:
         """The server's limit for the texts of a request, as far as it is known."""
-        return self._bytes.most
+        return self._limits.bytes
 
     def check(self, deadline: Deadline) -> Checkup:
         """Look at the server now: its dialect, and its scores for known answers.
 
         Raises:
-            ScorerError: As `Client.ask` raises.
+            ScorerError: As `RerankClient.post` raises.
             ConfigError: The server can't do what the settings want.
         """
         found = self._look(deadline)
-        scores = _plain(found.scores)
-        return Checkup(self.base_url, found.dialect.name, scores, self._verdict(found))
+        return Checkup(self.base_url, found.dialect.name, found.scores, self._verdict(found))
 
     def note(self, failure: ScorerError | None) -> None:
         """Tell the breaker how a call ended; `None` means well."""
@@ -129,17 +122,12 @@ class Endpoint:
         self.last_failure = copy(failure)
         if self.breaker.failed(at_once=isinstance(failure, CanaryError)):
             self._forget()
-            logger.warning("%s is left alone for a while: %s", self.base_url, failure)
+            seconds = self.breaker.seconds_open()
+            logger.warning("%s gets no request for %.0f s: %s", self.base_url, seconds, failure)
 
     def _forget(self) -> None:
-        """Whatever comes back may be another server."""
-        self._known, self._count, self._bytes = None, LearnedLimit(), LearnedLimit()
-
-    def _lesson(self, question: Question, *, by_count: bool) -> Callable[[], None]:
-        """Keeps the size in mind when it is called; holds none of the texts."""
-        if by_count:
-            return partial(self._count.refused, len(question.documents))
-        return partial(self._bytes.refused, size_of([question.query, *question.documents]))
+        """The server that comes back may be another one."""
+        self._known, self._limits = None, RequestLimits()
 
     def _dialect_and_url(self, deadline: Deadline) -> tuple[Dialect, str]:
         known = self._known
@@ -183,10 +171,13 @@ class Endpoint:
         question = self._canary_question()
         dialect = self._named_dialect()
         if dialect is None:
-            found = detect(partial(self._send, deadline), self.base_url, question)
+            found = detect(partial(self._post_or_raise, deadline), self.base_url, question)
         else:
             url = route(self.base_url, dialect.path, self.model)
-            found = Found(dialect, url, self._ask(url, dialect, question, deadline))
+            outcome = self._post(url, dialect, deadline, question)
+            if isinstance(outcome, Rejection):
+                raise outcome.error
+            found = Found(dialect, url, outcome)
         self._check_template(found.dialect)
         return found
 
@@ -201,7 +192,7 @@ class Endpoint:
         """Our own server names its model itself, and TEI holds no Qwen3 reranker."""
         others = found.dialect.name in (OWN.name, TEI.name)
         qwen3 = "qwen3-reranker" in self.model.lower() and not others
-        return canary.verdict(_plain(found.scores), qwen3=qwen3)
+        return canary.verdict(found.scores, qwen3=qwen3)
 
     def _check_template(self, dialect: Dialect) -> None:
         if self.template == "client" and not dialect.clients_template:
@@ -217,14 +208,17 @@ class Endpoint:
                 "instruction; leave it out, or use a server that takes one"
             )
 
-    def _ask(self, url: str, dialect: Dialect, question: Question, deadline: Deadline) -> Scores:
+    def _post(
+        self, url: str, dialect: Dialect, deadline: Deadline, question: Question
+    ) -> list[float] | Rejection:
         count = len(question.documents)
         body = dialect.request(question)
-        return self._send(deadline, url, body, lambda reply: dialect.read(reply, count))
+        return self.client.post(url, body, lambda reply: dialect.read(reply, count), deadline)
 
-    def _send(self, deadline: Deadline, url: str, body: dict[str, Any], read: Read) -> Scores:
-        return self.client.ask(url, body, read, deadline)
-
-
-def _plain(scores: Scores) -> list[float]:
-    return [document.score or 0.0 for document in scores.documents]
+    def _post_or_raise(
+        self, deadline: Deadline, url: str, body: dict[str, Any], read: Read
+    ) -> list[float]:
+        outcome = self.client.post(url, body, read, deadline)
+        if isinstance(outcome, Rejection):
+            raise outcome.error
+        return outcome

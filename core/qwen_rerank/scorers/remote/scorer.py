@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from pydantic import SecretStr
 
-from qwen_rerank.errors import ConfigError, RemoteRejectedError, ScorerError
+from qwen_rerank.errors import ConfigError
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
 from qwen_rerank.scorers.remote.address import checked_base_url
-from qwen_rerank.scorers.remote.batch_limit import batches
+from qwen_rerank.scorers.remote.batches import batches, joined
 from qwen_rerank.scorers.remote.deadline import LONGEST, Deadline
 from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
 from qwen_rerank.scorers.remote.endpoint import Checkup, Endpoint
-from qwen_rerank.scorers.remote.endpoint_pool import Fleet
-from qwen_rerank.scorers.remote.http_client import Client, TooLargeError
+from qwen_rerank.scorers.remote.endpoint_pool import EndpointPool
 from qwen_rerank.scorers.remote.key import checked_key
 from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.rerank_client import RerankClient
 from qwen_rerank.scorers.remote.template import ClientTemplate
-from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scores
+from qwen_rerank.types import Scores
 
 
 @dataclass(frozen=True)
-class RemoteScorer(BatchScorer):
+class RemoteScorer:
     """Any rerank server, or several that serve the same model.
 
     Makes no connection before the first documents come, may be used by any number of
@@ -58,7 +57,7 @@ class RemoteScorer(BatchScorer):
     canary: bool = True
     max_length: int = 8192
     prompt: PromptSpec = QWEN3
-    _fleet: Fleet = field(init=False, repr=False, compare=False)
+    _pool: EndpointPool = field(init=False, repr=False, compare=False)
     _wrap: ClientTemplate = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,15 +73,32 @@ class RemoteScorer(BatchScorer):
             )
         self._check_dialect()
         self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
-        self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
+        self._set(
+            "_pool", EndpointPool([self._endpoint(url) for url in self.base_url], self.max_retries)
+        )
 
-    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
-        """See `BatchScorer.score_batch`; each request has the whole `timeout`.
+    def score(
+        self, query: str, documents: Sequence[str], *, instruction: str | None = None
+    ) -> Scores:
+        """P("yes") for each document, in the order they came; see `Scorer.score`.
 
         Raises:
+            ScorerUnavailableError: No server answered in time; it may heal.
+            RemoteRejectedError: A server refuses such requests.
+            BadScoresError: What came back is not one score in [0, 1] per document, or the
+                canary shows that the scores mean nothing.
             ConfigError: The server can't take an instruction, or not this template.
         """
-        return [self._outcome(request) for request in requests]
+        if not documents:
+            return Scores([])
+        deadline = Deadline.after(self.timeout)
+        question = Question(self.model, query, documents, instruction)
+        truncated: frozenset[int] = frozenset()
+        if self.template == "client":
+            question, truncated = self._wrap(question)
+        parts = batches(question, *self._pool.limits())
+        scores = joined(self._pool.score(batch, deadline) for batch in parts)
+        return Scores(scores, truncated=truncated | scores.truncated, fallback=scores.fallback)
 
     def check(self) -> list[Checkup]:
         """Look at each server now: its dialect and what is wrong with its scores, if anything.
@@ -90,46 +106,12 @@ class RemoteScorer(BatchScorer):
         Raises:
             ScorerError: A server does not answer, or not with scores.
         """
-        return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
+        return [e.check(Deadline.after(self.timeout)) for e in self._pool.endpoints]
 
     def fingerprint(self) -> str:
         """What the scores depend on, and not how patiently they are asked for."""
         asked = self.model, self.dialect, self.template, self.max_length, self.prompt
         return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
-
-    def _outcome(self, request: RerankRequest) -> Outcome:
-        try:
-            return self._scores(request) if request.documents else Scores()
-        except ScorerError as error:
-            return error
-
-    def _scores(self, request: RerankRequest) -> Scores:
-        deadline = Deadline.after(self.timeout)
-        question = Question(self.model, request.query, request.documents, request.instruction)
-        cut: frozenset[int] = frozenset()
-        if self.template == "client":
-            question, cut = self._wrap(question)
-        parts = batches(question, *self._fleet.limits())
-        scores = _joined(self._part(part, deadline) for part in parts)
-        documents = (
-            replace(document, truncated=document.truncated or place in cut)
-            for place, document in enumerate(scores.documents)
-        )
-        return replace(scores, documents=tuple(documents))
-
-    def _part(self, question: Question, deadline: Deadline) -> Scores:
-        try:
-            return self._fleet.ask(question, deadline)
-        except TooLargeError as error:
-            count, refusal = len(question.documents), error
-        if count == 1:
-            message = f"a single document is too large: {refusal}"
-            raise RemoteRejectedError(message, status=413, of_request=True)
-        halves = batches(question, (count + 1) // 2)
-        scores = _joined(self._part(half, deadline) for half in halves)
-        if refusal.learn is not None:
-            refusal.learn()
-        return scores
 
     def _endpoint(self, url: str) -> Endpoint:
         return Endpoint(
@@ -139,7 +121,7 @@ class RemoteScorer(BatchScorer):
             self.template,
             self._wrap,
             self.canary,
-            Client(cast("SecretStr | None", self.api_key)),
+            RerankClient(cast("SecretStr | None", self.api_key)),
         )
 
     def _check_dialect(self) -> None:
@@ -155,10 +137,3 @@ class RemoteScorer(BatchScorer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
-
-
-def _joined(parts: Iterable[Scores]) -> Scores:
-    """The scores of several requests, with what each said about its own."""
-    many = list(parts)
-    fallback = next((part.fallback for part in many if part.fallback), None)
-    return Scores(tuple(chain.from_iterable(part.documents for part in many)), fallback)

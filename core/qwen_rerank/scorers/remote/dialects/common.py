@@ -50,7 +50,7 @@ GENERIC = Dialect("generic", "/v1/rerank", build, read, "instruction", clients_t
 
 COMMON = [
     GENERIC,
-    Dialect("cohere", "/v2/rerank", build, read, most_documents=1000, takes_blanks=False),
+    Dialect("cohere", "/v2/rerank", build, read, max_documents=1000, takes_blanks=False),
     Dialect("jina", "/v1/rerank", build_without_documents, read, takes_blanks=False),
     Dialect("vllm", "/v1/rerank", build, read, "instruction", clients_template=True),
     Dialect("llamacpp", "/v1/rerank", build, read, own_template=True),

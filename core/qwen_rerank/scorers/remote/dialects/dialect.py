@@ -26,7 +26,7 @@ class Dialect:
     raises BadScoresError."""
     instruction: str | None = None
     """The field that takes an instruction; `None` if the server has none."""
-    most_documents: int | None = None
+    max_documents: int | None = None
     """The server's limit per request; `None` if it has none that is known."""
     takes_blanks: bool = True
     """Whether an empty document is allowed; where not, a full stop stands in for it."""

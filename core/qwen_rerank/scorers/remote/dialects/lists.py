@@ -32,5 +32,5 @@ def read(reply: Any, count: int) -> Scores:
 
 
 SGLANG = Dialect("sglang", "/v1/rerank", build_for_sglang, read, "instruct", takes_blanks=False)
-TEI = Dialect("tei", "/rerank", build_for_tei, read, most_documents=32, takes_blanks=False)
+TEI = Dialect("tei", "/rerank", build_for_tei, read, max_documents=32, takes_blanks=False)
 """Its default `--max-client-batch-size`; TEI loads no Qwen3 reranker, but many others."""

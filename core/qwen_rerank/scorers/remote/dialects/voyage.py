@@ -20,7 +20,7 @@ VOYAGE = Dialect(
     "/v1/rerank",
     build_without_documents,
     read,
-    most_documents=1000,
+    max_documents=1000,
     takes_blanks=False,
     own_template=True,
 )
