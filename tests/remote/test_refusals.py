@@ -110,7 +110,7 @@ def test_a_remembered_failure_keeps_no_document_alive() -> None:
         del document
         gc.collect()
         assert alive() is None
-        with pytest.raises(ScorerUnavailableError, match="last failure: .* answered 500"):
+        with pytest.raises(ScorerUnavailableError, match=r"last failure: .* answered 500"):
             scorer.score(QUERY, ["red"])
 
 

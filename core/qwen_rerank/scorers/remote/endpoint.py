@@ -123,7 +123,8 @@ class Endpoint:
         if self.breaker.failed(at_once=isinstance(failure, CanaryError)):
             self._forget()
             seconds = self.breaker.seconds_open()
-            logger.warning("%s gets no request for %.0f s: %s", self.base_url, seconds, failure)
+            reason = str(failure)  # a log handler may keep what it gets, and so the documents
+            logger.warning("%s gets no request for %.0f s: %s", self.base_url, seconds, reason)
 
     def _forget(self) -> None:
         """The server that comes back may be another one."""
