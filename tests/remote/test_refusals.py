@@ -115,7 +115,7 @@ def test_a_remembered_failure_keeps_no_document_alive() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_server_that_refuses_a_harmless_question_is_replaced(status: int) -> None:
+def test_a_server_that_refuses_a_harmless_request_is_replaced(status: int) -> None:
     """As one that was started with another model's name does."""
     with running(failing(status)) as refusing, own() as well:
         scorer = RemoteScorer([refusing.url, well.url], "m", dialect="qwen-rerank")
@@ -124,9 +124,9 @@ def test_a_server_that_refuses_a_harmless_question_is_replaced(status: int) -> N
         assert len(refusing.asked) == breaker.FAILURES
 
 
-def test_alone_it_says_so() -> None:
+def test_a_lone_server_that_refuses_a_harmless_request_is_named() -> None:
     with running(failing(400)) as server:
-        with pytest.raises(RemoteRejectedError, match="refuses a harmless question") as caught:
+        with pytest.raises(RemoteRejectedError, match="refuses a harmless request") as caught:
             RemoteScorer(server.url, "m").score(QUERY, ["red"])
         assert caught.value.status == 400
 

@@ -9,12 +9,11 @@ from typing import Any
 from qwen_rerank.errors import BadScoresError, RemoteRejectedError
 from qwen_rerank.scorers.remote.address import route
 from qwen_rerank.scorers.remote.dialects import GENERIC, OWN, SGLANG, TEI, VOYAGE, Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import excerpt
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
-Ask = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
-"""`Client.ask` within a deadline."""
+Post = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
+"""`RerankClient.post` within a deadline; a rejection is raised."""
 
 _NO_SUCH_ROUTE = (404, 405, 501)
 _WRONG_FIELDS = (400, 422)
@@ -29,19 +28,19 @@ class Found:
     scores: Scores
 
 
-def detect(ask: Ask, base_url: str, question: Question) -> Found:
-    """Ask a server in the ways that tell by their replies which dialect it speaks.
+def detect(post: Post, base_url: str, model: str, request: RerankRequest) -> Found:
+    """Post a harmless request in several ways; the reply's shape tells the dialect.
 
     Voyage, DashScope and DeepInfra on hosts of other names have to be named.
 
     Raises:
         RemoteRejectedError: It has no rerank route, or refuses to answer.
-        ScorerError: As `Client.ask` raises.
+        ScorerError: As `RerankClient.post` raises.
     """
     refusals = []
     for url in dict.fromkeys(route(base_url, path, "") for path in ("/rerank", "/v1/rerank")):
         try:
-            return _ask_generic(ask, url, question)
+            return _post_generic(post, url, model, request)
         except RemoteRejectedError as refusal:
             if refusal.status not in (*_NO_SUCH_ROUTE, *_WRONG_FIELDS):
                 raise
@@ -53,20 +52,20 @@ def detect(ask: Ask, base_url: str, question: Question) -> Found:
     )
 
 
-def _ask_generic(ask: Ask, url: str, question: Question) -> Found:
+def _post_generic(post: Post, url: str, model: str, request: RerankRequest) -> Found:
     seen: list[Dialect] = []
 
     def read(reply: Any) -> Scores:
         seen.append(_dialect_of(reply))
-        return seen[0].read(reply, len(question.documents))
+        return seen[0].read(reply, len(request.documents))
 
     try:
-        scores = ask(url, GENERIC.request(question), read)
+        scores = post(url, GENERIC.body(model, request), read)
     except RemoteRejectedError as refusal:
         if refusal.status not in _WRONG_FIELDS or "texts" not in str(refusal):
             raise
-        scores = ask(
-            url, TEI.request(question), lambda reply: TEI.read(reply, len(question.documents))
+        scores = post(
+            url, TEI.body(model, request), lambda reply: TEI.read(reply, len(request.documents))
         )
         seen.append(TEI)
     return Found(replace(seen[0], path=""), url, scores)

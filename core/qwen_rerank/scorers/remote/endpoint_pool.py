@@ -16,9 +16,8 @@ from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.endpoint import Endpoint, concerns_server, refuses_all
 from qwen_rerank.scorers.remote.limits import smallest
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.retry import RetryBudget, jittered_wait
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 Failures = dict[Endpoint, ScorerError]
 
@@ -39,7 +38,7 @@ class EndpointPool:
         self._lock = ForkLock(self._forget_calls)
         self._turn = 0
 
-    def score(self, question: Question, deadline: Deadline) -> Scores:
+    def score(self, request: RerankRequest, deadline: Deadline) -> Scores:
         """The scores of one batch, from the first server that gives them.
 
         Raises:
@@ -53,7 +52,7 @@ class EndpointPool:
             endpoint = self._next(failures, attempt, deadline)
             spare = attempt < self._max_retries and self._another_is_left(endpoint, failures)
             try:
-                return self._score_at(endpoint, question, _share(deadline, spare=spare))
+                return self._score_at(endpoint, request, _share(deadline, spare=spare))
             except ScorerError as failure:
                 if not concerns_server(failure):
                     raise
@@ -95,9 +94,9 @@ class EndpointPool:
         others = (e for e in self.endpoints if e is not endpoint and e not in failures)
         return any(other.breaker.closed for other in others)
 
-    def _score_at(self, endpoint: Endpoint, question: Question, deadline: Deadline) -> Scores:
+    def _score_at(self, endpoint: Endpoint, request: RerankRequest, deadline: Deadline) -> Scores:
         try:
-            scores = endpoint.score(question, deadline)
+            scores = endpoint.score(request, deadline)
         except ScorerError as failure:
             endpoint.note(failure)
             raise

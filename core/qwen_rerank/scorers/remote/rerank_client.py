@@ -11,7 +11,6 @@ from pydantic import SecretStr
 
 from qwen_rerank.errors import (
     BadScoresError,
-    InvalidInputError,
     ScorerError,
     ScorerUnavailableError,
 )
@@ -21,7 +20,7 @@ from qwen_rerank.scorers.remote.rejection import Rejection, failure_of
 from qwen_rerank.scorers.remote.response import parse
 from qwen_rerank.types import Scores
 
-Read = Callable[[Any], list[float]]
+Read = Callable[[Any], Scores]
 """Scores from the JSON value of a reply; raises BadScoresError."""
 
 
@@ -34,7 +33,7 @@ class RerankClient:
 
     def post(
         self, url: str, body: dict[str, Any], read: Read, deadline: Deadline
-    ) -> list[float] | Rejection:
+    ) -> Scores | Rejection:
         """Post a body and read the scores.
 
         Returns:
@@ -44,7 +43,6 @@ class RerankClient:
             ScorerUnavailableError: The server is out of reach, overloaded or broken.
             RemoteRejectedError: It refuses every request.
             BadScoresError: The reply holds something else than scores.
-            InvalidInputError: A text is no valid Unicode.
         """
         outcome = self._outcome(url, _encode(body), read, deadline)
         if isinstance(outcome, ScorerError):
@@ -53,7 +51,7 @@ class RerankClient:
 
     def _outcome(
         self, url: str, body: bytes, read: Read, deadline: Deadline
-    ) -> list[float] | Rejection | ScorerError:
+    ) -> Scores | Rejection | ScorerError:
         reply = self._http.post(url, body, deadline)
         if isinstance(reply, HttpFailure):
             kind = BadScoresError if reply.invalid else ScorerUnavailableError
@@ -73,11 +71,14 @@ class RerankClient:
             return self._masked(str(error))
         return "the reply holds the key where a number should be"
 
-    def _masked_scores(self, scores: list[float]) -> list[float]:
+    def _masked_scores(self, scores: Scores) -> Scores:
         """The scores; what the server says beside them without the key."""
-        if isinstance(scores, Scores) and scores.fallback:
-            scores.fallback = self._masked(scores.fallback)
-        return scores
+        documents = tuple(
+            replace(document, reason=self._masked(document.reason)) if document.reason else document
+            for document in scores.documents
+        )
+        fallback = self._masked(scores.fallback) if scores.fallback else None
+        return replace(scores, documents=documents, fallback=fallback)
 
     def _without_key(self, reply: HttpReply) -> HttpReply:
         """The reply without the key, which some servers repeat, before anything is cut."""
@@ -98,8 +99,4 @@ class RerankClient:
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        reason = f"a text is no valid Unicode: {error.reason}"
-    raise InvalidInputError(reason)
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
