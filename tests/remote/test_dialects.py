@@ -14,7 +14,8 @@ from qwen_rerank.scorers.remote.address import checked_base_url, known_dialect, 
 from qwen_rerank.scorers.remote.dialects import DIALECTS
 from qwen_rerank.scorers.remote.response import scores_by_index
 from qwen_rerank.types import RerankRequest, Scores
-from tests.remote.servers import Server, at, common_answer, own, running, sglang, tei, vllm
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, Server, at, common_answer, own, running, sglang, tei, vllm
 
 MODEL = "some/model"
 INSTRUCTED = RerankRequest("q", ["a", " "], "Find it")
@@ -116,6 +117,8 @@ def test_whatever_comes_is_a_whole_list_of_scores_or_refused(items: Any) -> None
         ("http://h/v1/rerank", "/v1/rerank", "http://h/v1/rerank"),
         ("http://h/team/rerank", "/v1/rerank", "http://h/team/rerank"),
         ("http://h:1/team", "/v1/rerank", "http://h:1/team/v1/rerank"),
+        ("http://h/api/v1/reranking", "/v1/rerank", "http://h/api/v1/reranking"),
+        ("http://h/reranker", "/v1/rerank", "http://h/reranker/v1/rerank"),
         ("http://h/api/v1", "/api/v1/services/x", "http://h/api/v1/services/x"),
         (
             "http://h/compatible-api/v1",
@@ -190,6 +193,32 @@ def test_a_server_is_found_out_from_its_replies(server: Any, name: str, path: st
         scorer.score("red wine", ["red"])
         assert len(running_server.asked) == before + 1, "it is found out once"
         assert len(running_server.connections) == 1, "connections are kept"
+
+
+@pytest.mark.parametrize("dialect", ["auto", "vllm"])
+def test_a_full_url_gets_the_request_as_it_is(dialect: str) -> None:
+    with running(at({"/api/v1/reranking": common_answer})) as server:
+        url = f"{server.url}/api/v1/reranking"
+        scorer = RemoteScorer(url, model="m", dialect=dialect, canary=False)
+        assert scorer.score("red wine", ["red"]) == [0.5]
+        assert {asked.path for asked in server.asked} == {"/api/v1/reranking"}
+
+
+def test_a_url_with_an_unusual_route_is_found() -> None:
+    with running(at({"/models/bge": common_answer})) as server:
+        assert RemoteScorer(f"{server.url}/models/bge", "m").score("red wine", ["red"]) == [0.5]
+
+
+def test_a_server_that_demands_top_n_gets_the_number_of_documents() -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.body.get("top_n") != len(asked.documents):
+            missing = {"loc": ["body", "top_n"], "msg": "Field required"}
+            return 422, {"detail": [missing]}
+        return common_answer(asked)
+
+    with running(at({"/v1/rerank": answer})) as server:
+        scorer = RemoteScorer(server.url, "m")
+        assert scorer.score("red wine", ["red", "sea", "wine"]) == [0.5, 0, 0.5]
 
 
 def test_sglang_and_vllm_get_the_instruction_under_their_names() -> None:

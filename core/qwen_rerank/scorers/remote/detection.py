@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from qwen_rerank.errors import BadScoresError, RemoteRejectedError
 from qwen_rerank.scorers.remote.address import route
@@ -17,6 +18,8 @@ Post = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
 
 _NO_SUCH_ROUTE = (404, 405, 501)
 _WRONG_FIELDS = (400, 422)
+_BY_MISSING_FIELD = {"texts": TEI, "top_n": replace(GENERIC, sends_top_n=True)}
+"""The dialect of servers that refuse the generic request because this field is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +37,53 @@ def detect(post: Post, base_url: str, model: str, request: RerankRequest) -> Fou
     Voyage, DashScope and DeepInfra on hosts of other names have to be named.
 
     Raises:
-        RemoteRejectedError: It has no rerank route, or refuses to answer.
+        RemoteRejectedError: The server has no rerank route, or refuses the request.
         ScorerError: As `RerankClient.post` raises.
     """
-    refusals = []
-    for url in dict.fromkeys(route(base_url, path, "") for path in ("/rerank", "/v1/rerank")):
+    refusals: list[RemoteRejectedError] = []
+    for url in _urls(base_url):
         try:
-            return _post_generic(post, url, model, request)
+            return _detect_at(url, post, model, request)
         except RemoteRejectedError as refusal:
             if refusal.status not in (*_NO_SUCH_ROUTE, *_WRONG_FIELDS):
                 raise
             refusals.append(refusal)
-    said = "; ".join(map(str, refusals))
     raise RemoteRejectedError(
-        f"no rerank route was found, name the server's with dialect=...: {said}",
+        "no rerank route was found, name the server's with dialect=...: "
+        + "; ".join(map(str, refusals)),
         status=refusals[0].status,
     )
 
 
-def _post_generic(post: Post, url: str, model: str, request: RerankRequest) -> Found:
-    seen: list[Dialect] = []
+def _urls(base_url: str) -> list[str]:
+    """Where to post: a full URL as it is, else the usual routes first."""
+    routes = [route(base_url, path, "") for path in ("/rerank", "/v1/rerank")]
+    as_given = [base_url] if urlsplit(base_url).path else []
+    return list(dict.fromkeys([*routes, *as_given]))
+
+
+def _detect_at(url: str, post: Post, model: str, request: RerankRequest) -> Found:
+    try:
+        return _found(url, GENERIC, post, model, request)
+    except RemoteRejectedError as refusal:
+        if refusal.status not in _WRONG_FIELDS:
+            raise
+        wanted = [dialect for name, dialect in _BY_MISSING_FIELD.items() if name in str(refusal)]
+        if not wanted:
+            raise
+    return _found(url, wanted[0], post, model, request)
+
+
+def _found(url: str, dialect: Dialect, post: Post, model: str, request: RerankRequest) -> Found:
+    """Posts in one dialect; a reply to the generic form may be that of another dialect."""
+    seen = [dialect]
 
     def read(reply: Any) -> Scores:
-        seen.append(_dialect_of(reply))
+        if dialect is not TEI:
+            seen[0] = replace(_dialect_of(reply), sends_top_n=dialect.sends_top_n)
         return seen[0].read(reply, len(request.documents))
 
-    try:
-        scores = post(url, GENERIC.body(model, request), read)
-    except RemoteRejectedError as refusal:
-        if refusal.status not in _WRONG_FIELDS or "texts" not in str(refusal):
-            raise
-        scores = post(
-            url, TEI.body(model, request), lambda reply: TEI.read(reply, len(request.documents))
-        )
-        seen.append(TEI)
+    scores = post(url, dialect.body(model, request), read)
     return Found(replace(seen[0], path=""), url, scores)
 
 

@@ -1,8 +1,8 @@
 """The form that Cohere and Jina began: `results[].{index, relevance_score}`.
 
 Sources: each server's code or documentation, versions of November 2026; see docs/remote.md.
-`top_n` is never sent: 0, null and absence mean different things to different servers, and
-only a reply that holds every document can be checked.
+`top_n` is sent only to servers that demand it: 0, null and absence mean different things to
+different servers, and only a reply that holds every document can be checked.
 """
 
 from __future__ import annotations

@@ -35,9 +35,13 @@ class Dialect:
     own_template: bool = False
     """Whether every server of this kind applies the model's template by itself."""
 
+    sends_top_n: bool = False
+    """Whether the server demands `top_n`; it gets the number of documents."""
+
     def body(self, model: str, request: RerankRequest) -> dict[str, Any]:
         """The JSON body that wants the scores of all documents, and no texts back."""
-        return self.build(model, request, self)
+        body = self.build(model, request, self)
+        return {**body, "top_n": len(request.documents)} if self.sends_top_n else body
 
     def instruction_field(self, request: RerankRequest) -> dict[str, Any]:
         """The instruction under its name, if there is one."""
