@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
-import traceback
 import tracemalloc
 from typing import Any
 
@@ -23,7 +21,6 @@ from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import Scores
 from tests.remote.faults import FAULTS, Fault
 from tests.remote.outcomes import outcome_of, scores_of, values
-from tests.server.running import wait_until
 
 QUERY = "red wine"
 DOCUMENTS = ["blue sea", "red wine", "red sea", "black tea"]
@@ -116,22 +113,6 @@ def test_another_model_scores_the_whole_list_instead(fault: Fault) -> None:
         assert values(scores) == [0.8, 0.8, 0.7, 0.9]
         assert str(scores.fallback).startswith(fault.error.__name__)
         assert scorer.fallen_back == 1
-
-
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.hangs], ids=str)
-def test_no_thread_is_left_behind(fault: Fault) -> None:
-    """The server goes on for 20 s and more; the thread that reads its reply does not."""
-    with fault.serve() as url:
-        with pytest.raises(ScorerUnavailableError):
-            scorer_of(url).score(QUERY, DOCUMENTS)
-        wait_until(lambda: not threads_in_an_exchange())
-
-
-def threads_in_an_exchange() -> list[int]:
-    """The threads that wait for a server."""
-    frames = sys._current_frames()
-    stacks = {thread: traceback.extract_stack(frame) for thread, frame in frames.items()}
-    return [t for t, stack in stacks.items() if any("scorers/remote" in f.filename for f in stack)]
 
 
 def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,13 +78,15 @@ class HttpClient:
         """
         session, threads = self._open()
         exchange = Exchange(deadline)
-        call = threads.submit(self._exchange, session, exchange, url, body)
+        try:
+            call = threads.submit(self._exchange, session, exchange, url, body)
+        except RuntimeError:  # no further thread to be had, as after the main thread's end
+            return self._exchange(session, exchange, url, body)
         try:
             return call.result(deadline.left())
         except TimeoutError:
-            return HttpFailure(
-                "no complete reply in time" if exchange.connected else "no connection in time"
-            )
+            missing = "complete reply" if exchange.connected else "connection"
+            return HttpFailure(f"no {missing} in time")
         finally:  # also when the caller is interrupted
             call.cancel()
             exchange.stop()
