@@ -1,4 +1,4 @@
-"""Each dialect asks in its server's words and reads its server's replies."""
+"""Each dialect writes the requests of its server and reads its replies."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from hypothesis import strategies as st
 from qwen_rerank import BadScoresError, ConfigError, RemoteRejectedError, RemoteScorer
 from qwen_rerank.scorers.remote.address import checked_base_url, known_dialect, route
 from qwen_rerank.scorers.remote.dialects import DIALECTS
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import scores_by_index
-from tests.remote.servers import Server, at, common_answer, own, running, sglang, tei, vllm
+from qwen_rerank.types import RerankRequest, Scores
+from tests.remote.fault_server import Asked
+from tests.remote.servers import Reply, Server, at, common_answer, own, running, sglang, tei, vllm
 
-ASKED = Question("some/model", "q", ["a", " "], "Find it")
-PLAIN = Question("some/model", "q", ["a", "b"])
+MODEL = "some/model"
+INSTRUCTED = RerankRequest("q", ["a", " "], "Find it")
+PLAIN = RerankRequest("q", ["a", "b"])
 
-COMMON: dict[str, Any] = {"model": "some/model", "query": "q", "documents": ["a", "."]}
+COMMON: dict[str, Any] = {"model": MODEL, "query": "q", "documents": ["a", " "]}
 QUIET = {**COMMON, "return_documents": False}
-BLANK = {**COMMON, "documents": ["a", " "]}
 REQUESTS: dict[str, dict[str, Any]] = {
     "qwen-rerank": {"query": "q", "documents": ["a", " "], "instruction": "Find it"},
-    "generic": {**BLANK, "instruction": "Find it"},
+    "generic": {**COMMON, "instruction": "Find it"},
     "cohere": COMMON,
     "jina": QUIET,
-    "vllm": {**BLANK, "instruction": "Find it"},
-    "llamacpp": BLANK,
-    "litellm": {**BLANK, "return_documents": False, "instruction": "Find it"},
+    "vllm": {**COMMON, "instruction": "Find it"},
+    "llamacpp": COMMON,
+    "litellm": {**COMMON, "return_documents": False, "instruction": "Find it"},
     "infinity": QUIET,
-    "xinference": {**BLANK, "return_documents": False, "kwargs": '{"instruction": "Find it"}'},
+    "xinference": {**COMMON, "return_documents": False, "kwargs": '{"instruction": "Find it"}'},
     "siliconflow": {**QUIET, "instruction": "Find it"},
     "dashscope-compatible": {**COMMON, "instruct": "Find it"},
     "sglang": {**QUIET, "instruct": "Find it"},
-    "tei": {"query": "q", "texts": ["a", "."], "raw_scores": False},
-    "voyage": QUIET,
+    "tei": {"query": "q", "texts": ["a", " "], "raw_scores": False, "truncate": True},
+    "voyage": {**QUIET, "truncation": True},
     "dashscope": {
-        "model": "some/model",
-        "input": {"query": "q", "documents": ["a", "."]},
+        "model": MODEL,
+        "input": {"query": "q", "documents": ["a", " "]},
         "parameters": {"return_documents": False, "instruct": "Find it"},
     },
-    "deepinfra": {"queries": ["q", "q"], "documents": ["a", "."], "instruction": "Find it"},
+    "deepinfra": {"queries": ["q", "q"], "documents": ["a", " "], "instruction": "Find it"},
 }
 ITEMS = [{"index": 1, "relevance_score": 0.75}, {"index": 0, "relevance_score": 0.25}]
 SCORED = [{"index": 1, "score": 0.75}, {"index": 0, "score": 0.25}]
@@ -59,10 +60,10 @@ REPLIES: dict[str, Any] = {
 @pytest.mark.parametrize("name", DIALECTS)
 def test_requests_and_replies(name: str) -> None:
     dialect = DIALECTS[name]
-    assert dialect.request(ASKED) == REQUESTS[name]
-    assert not {"top_n", "top_k"} & set(dialect.request(PLAIN))
-    assert not {"instruction", "instruct", "kwargs"} & set(dialect.request(PLAIN))
-    assert dialect.read(REPLIES.get(name, {"results": ITEMS}), 2) == [0.25, 0.75]
+    assert dialect.body(MODEL, INSTRUCTED) == REQUESTS[name]
+    assert not {"top_n", "top_k"} & set(dialect.body(MODEL, PLAIN))
+    assert not {"instruction", "instruct", "kwargs"} & set(dialect.body(MODEL, PLAIN))
+    assert dialect.read(REPLIES.get(name, {"results": ITEMS}), 2) == Scores.of([0.25, 0.75])
     with pytest.raises(BadScoresError, match="wanted"):
         dialect.read(REPLIES.get(name, {"results": ITEMS}), 3)
     with pytest.raises(BadScoresError, match="wanted"):
@@ -79,7 +80,7 @@ def test_scores_are_mapped_by_index_whatever_their_order(
 ) -> None:
     scores, order = drawn
     items = [{"index": place, "score": scores[place], "document": "x"} for place in order]
-    assert scores_by_index(items, len(scores), "score") == scores
+    assert scores_by_index(items, len(scores), "score") == Scores.of(scores)
 
 
 anything = st.recursive(
@@ -101,8 +102,10 @@ def test_whatever_comes_is_a_whole_list_of_scores_or_refused(items: Any) -> None
         scores = scores_by_index(items, 3, "score")
     except BadScoresError:
         return
-    assert len(scores) == 3
-    assert all(type(score) is float and 0 <= score <= 1 for score in scores)
+    assert len(scores.documents) == 3
+    for document in scores.documents:
+        assert (document.score is None) == (document.reason is not None)
+        assert document.score is None or 0 <= document.score <= 1
     assert sorted(item["index"] for item in items) == [0, 1, 2]
 
 
@@ -114,6 +117,8 @@ def test_whatever_comes_is_a_whole_list_of_scores_or_refused(items: Any) -> None
         ("http://h/v1/rerank", "/v1/rerank", "http://h/v1/rerank"),
         ("http://h/team/rerank", "/v1/rerank", "http://h/team/rerank"),
         ("http://h:1/team", "/v1/rerank", "http://h:1/team/v1/rerank"),
+        ("http://h/api/v1/reranking", "/v1/rerank", "http://h/api/v1/reranking"),
+        ("http://h/reranker", "/v1/rerank", "http://h/reranker/v1/rerank"),
         ("http://h/api/v1", "/api/v1/services/x", "http://h/api/v1/services/x"),
         (
             "http://h/compatible-api/v1",
@@ -188,6 +193,32 @@ def test_a_server_is_found_out_from_its_replies(server: Any, name: str, path: st
         scorer.score("red wine", ["red"])
         assert len(running_server.asked) == before + 1, "it is found out once"
         assert len(running_server.connections) == 1, "connections are kept"
+
+
+@pytest.mark.parametrize("dialect", ["auto", "vllm"])
+def test_a_full_url_gets_the_request_as_it_is(dialect: str) -> None:
+    with running(at({"/api/v1/reranking": common_answer})) as server:
+        url = f"{server.url}/api/v1/reranking"
+        scorer = RemoteScorer(url, model="m", dialect=dialect, canary=False)
+        assert scorer.score("red wine", ["red"]) == [0.5]
+        assert {asked.path for asked in server.asked} == {"/api/v1/reranking"}
+
+
+def test_a_url_with_an_unusual_route_is_found() -> None:
+    with running(at({"/models/bge": common_answer})) as server:
+        assert RemoteScorer(f"{server.url}/models/bge", "m").score("red wine", ["red"]) == [0.5]
+
+
+def test_a_server_that_demands_top_n_gets_the_number_of_documents() -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.body.get("top_n") != len(asked.documents):
+            missing = {"loc": ["body", "top_n"], "msg": "Field required"}
+            return 422, {"detail": [missing]}
+        return common_answer(asked)
+
+    with running(at({"/v1/rerank": answer})) as server:
+        scorer = RemoteScorer(server.url, "m")
+        assert scorer.score("red wine", ["red", "sea", "wine"]) == [0.5, 0, 0.5]
 
 
 def test_sglang_and_vllm_get_the_instruction_under_their_names() -> None:

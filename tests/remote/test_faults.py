@@ -14,13 +14,13 @@ from qwen_rerank import (
     RemoteScorer,
     Reranker,
     RerankResult,
-    ScorerError,
     ScorerUnavailableError,
-    Scores,
 )
-from qwen_rerank.scorers.remote.transport import REPLY_BYTES
+from qwen_rerank.scorers.remote.http_client import REPLY_BYTES
 from qwen_rerank.testing import FakeScorer
+from qwen_rerank.types import Scores
 from tests.remote.faults import FAULTS, Fault
+from tests.remote.outcomes import outcome_of, scores_of, values
 
 QUERY = "red wine"
 DOCUMENTS = ["blue sea", "red wine", "red sea", "black tea"]
@@ -39,12 +39,12 @@ every_fault = pytest.mark.parametrize("fault", FAULTS, ids=str)
 
 
 def scorer_of(url: str, **options: object) -> RemoteScorer:
-    """The dialect is named and no canary is sent, so that the fault meets the question."""
+    """The dialect is named and no canary is sent, so that the fault meets the request."""
     settings: dict[str, object] = {"dialect": "qwen-rerank", "canary": False, "timeout": TIMEOUT}
     return RemoteScorer(url, **{**settings, **options})  # type: ignore[arg-type]
 
 
-def asking(fault: Fault, url: str, **options: object) -> RemoteScorer:
+def scorer_for(fault: Fault, url: str, **options: object) -> RemoteScorer:
     return scorer_of(url, timeout=timeout_of(fault), **options)
 
 
@@ -52,26 +52,19 @@ def timeout_of(fault: Fault, short: float = TIMEOUT) -> float:
     return short if fault.hangs else PATIENCE
 
 
-def outcome(scorer: RemoteScorer) -> Scores | ScorerError:
-    try:
-        return scorer.score(QUERY, DOCUMENTS)
-    except ScorerError as error:
-        return error
-
-
 @every_fault
 def test_one_typed_error_or_all_scores_in_time_and_memory(fault: Fault) -> None:
     with fault.serve() as url:
         tracemalloc.start()
         start = time.monotonic()
-        got = outcome(asking(fault, url))
+        got = outcome_of(scorer_for(fault, url), QUERY, DOCUMENTS)
         elapsed = time.monotonic() - start
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert elapsed < timeout_of(fault) + GRACE
     assert peak < 2 * REPLY_BYTES + 6 * MEGABYTE
     if fault.error is None:
-        assert got == [0, 1, 0.5, 0]
+        assert got == Scores.of([0, 1, 0.5, 0])
     else:
         assert type(got) is fault.error
         assert url in str(got)
@@ -81,7 +74,7 @@ def test_one_typed_error_or_all_scores_in_time_and_memory(fault: Fault) -> None:
 @every_fault
 def test_found_out_by_itself_and_with_a_canary(fault: Fault) -> None:
     with fault.serve() as url:
-        scorer = asking(fault, url, dialect="auto", canary=True)
+        scorer = scorer_for(fault, url, dialect="auto", canary=True)
         start = time.monotonic()
         if fault.error is None:
             assert scorer.score(QUERY, DOCUMENTS) == [0, 1, 0.5, 0]
@@ -94,7 +87,7 @@ def test_found_out_by_itself_and_with_a_canary(fault: Fault) -> None:
 @every_fault
 def test_the_reranker_raises_or_keeps_the_order(fault: Fault) -> None:
     with fault.serve() as url:
-        reranker = Reranker(asking(fault, url), on_error="original_order")
+        reranker = Reranker(scorer_for(fault, url), on_error="original_order")
         results = reranker.rerank(QUERY, DOCUMENTS)
         if fault.error is None:
             assert [result.index for result in results] == RANKING
@@ -104,20 +97,20 @@ def test_the_reranker_raises_or_keeps_the_order(fault: Fault) -> None:
             assert results == [RerankResult(i, None, not_reranked=reason) for i in range(4)]
             assert reranker.calls_not_reranked == 1
             with pytest.raises(fault.error):
-                Reranker(asking(fault, url), on_error="raise").rerank(QUERY, DOCUMENTS)
+                Reranker(scorer_for(fault, url), on_error="raise").rerank(QUERY, DOCUMENTS)
 
 
 @every_fault
 def test_another_model_scores_the_whole_list_instead(fault: Fault) -> None:
     with fault.serve() as url:
         fake = FakeScorer(lambda query, text: len(text) / 10)
-        scorer = FallbackScorer(asking(fault, url), fake)
-        scores = scorer.score(QUERY, DOCUMENTS)
+        scorer = FallbackScorer(scorer_for(fault, url), fake)
+        scores = scores_of(scorer, QUERY, DOCUMENTS)
     if fault.error is None:
-        assert scores == [0, 1, 0.5, 0]
+        assert values(scores) == [0, 1, 0.5, 0]
         assert scores.fallback is None
     else:
-        assert scores == [0.8, 0.8, 0.7, 0.9]
+        assert values(scores) == [0.8, 0.8, 0.7, 0.9]
         assert str(scores.fallback).startswith(fault.error.__name__)
         assert scorer.fallen_back == 1
 

@@ -1,9 +1,10 @@
-"""What a server of this project says beside its scores is passed on."""
+"""What a server of this project says beside its scores reaches the caller."""
 
 from __future__ import annotations
 
 from qwen_rerank import RemoteScorer, load
 from tests.remote.fault_server import Asked
+from tests.remote.outcomes import cut, scores_of, values
 from tests.remote.servers import Reply, own_answer, running
 
 REASON = "ScorerUnavailableError: http://gpu: refused"
@@ -24,13 +25,14 @@ def marking(asked: Asked) -> Reply:
 def test_marks_keep_their_places_over_batches() -> None:
     with running(marking) as server:
         scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
-        scores = scorer.score("red wine", ["red", "long", "sea", "tea", "red wine", "so long"])
-        assert scores == [0.5, 0, 0, 0, 1, 0]
-        assert scores.truncated == {1, 5}
+        documents = ["red", "long", "sea", "tea", "red wine", "so long"]
+        scores = scores_of(scorer, "red wine", documents)
+        assert values(scores) == [0.5, 0, 0, 0, 1, 0]
+        assert cut(scores) == {1, 5}
         assert scores.fallback is None
 
 
-def test_a_fallback_of_the_server_is_told_and_not_remembered() -> None:
+def test_a_fallback_of_the_server_is_shown_and_not_remembered() -> None:
     with running(marking) as server:
         reranker = load(base_url=server.url, dialect="qwen-rerank", canary=False)
         for _ in range(2):
@@ -40,14 +42,15 @@ def test_a_fallback_of_the_server_is_told_and_not_remembered() -> None:
         assert len(server.asked) == 2
 
 
-def test_marks_of_other_kinds_are_not_believed() -> None:
+def test_marks_of_other_types_are_ignored() -> None:
     def odd(asked: Asked) -> Reply:
         marks = {"truncated": "yes", "fallback": {"to": "nothing"}}
         return 200, {"reranked_documents": [{"index": 0, "score": 0.5, **marks}]}
 
     with running(odd) as server:
-        scores = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False).score("q", [""])
-        assert (scores.truncated, scores.fallback) == (frozenset(), None)
+        scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
+        scores = scores_of(scorer, "q", [""])
+        assert (cut(scores), scores.fallback) == (set(), None)
 
 
 def test_a_key_that_the_server_repeats_is_masked() -> None:
@@ -57,4 +60,4 @@ def test_a_key_that_the_server_repeats_is_masked() -> None:
 
     with running(telling) as server:
         scorer = RemoteScorer(server.url, "m", "hushed", dialect="qwen-rerank", canary=False)
-        assert scorer.score("q", ["d"]).fallback == "sent was Bearer ***"
+        assert scores_of(scorer, "q", ["d"]).fallback == "sent was Bearer ***"

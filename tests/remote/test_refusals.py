@@ -96,25 +96,26 @@ def test_a_request_that_is_refused_says_nothing_about_the_server(status: int) ->
 
 
 class Text(str):
-    """A text that tells when it is gone."""
+    """A text that a weak reference can point to."""
 
 
-def test_a_failure_keeps_no_document_alive() -> None:
+def test_a_remembered_failure_keeps_no_document_alive() -> None:
     with running(failing(500)) as server:
         scorer = scorer_of(server.url, max_retries=0)
         document = Text("a long document")
-        gone = weakref.ref(document)
-        with pytest.raises(ScorerUnavailableError):
-            scorer.score(QUERY, [document])
+        alive = weakref.ref(document)
+        for _ in range(breaker.FAILURES):
+            with pytest.raises(ScorerUnavailableError):
+                scorer.score(QUERY, [document])
         del document
         gc.collect()
-        assert gone() is None
-        [endpoint] = scorer._fleet.endpoints
-        assert "answered 500" in str(endpoint.last_failure)
+        assert alive() is None
+        with pytest.raises(ScorerUnavailableError, match=r"last failure: .* answered 500"):
+            scorer.score(QUERY, ["red"])
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_server_that_refuses_a_harmless_question_is_replaced(status: int) -> None:
+def test_a_server_that_refuses_a_harmless_request_is_replaced(status: int) -> None:
     """As one that was started with another model's name does."""
     with running(failing(status)) as refusing, own() as well:
         scorer = RemoteScorer([refusing.url, well.url], "m", dialect="qwen-rerank")
@@ -123,9 +124,9 @@ def test_a_server_that_refuses_a_harmless_question_is_replaced(status: int) -> N
         assert len(refusing.asked) == breaker.FAILURES
 
 
-def test_alone_it_says_so() -> None:
+def test_a_lone_server_that_refuses_a_harmless_request_is_named() -> None:
     with running(failing(400)) as server:
-        with pytest.raises(RemoteRejectedError, match="refuses a harmless question") as caught:
+        with pytest.raises(RemoteRejectedError, match="refuses a harmless request") as caught:
             RemoteScorer(server.url, "m").score(QUERY, ["red"])
         assert caught.value.status == 400
 

@@ -10,6 +10,7 @@ import pytest
 from qwen_rerank import RemoteRejectedError
 from qwen_rerank.scorers import breaker
 from tests.remote.fault_server import Asked
+from tests.remote.outcomes import scores_of, values
 from tests.remote.servers import Reply, Server, own_answer, running, tei
 from tests.remote.test_fleet import QUERY, failing, scorer_of
 
@@ -42,11 +43,19 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
         assert Counter(answered) == Counter(documents)
 
 
-def test_a_single_document_that_is_too_large_is_an_error() -> None:
+@pytest.mark.parametrize("documents", [["a"], ["a", "b", "c"]])
+def test_a_server_that_refuses_every_size_is_an_error(documents: list[str]) -> None:
     with running(failing(413)) as server:
-        with pytest.raises(RemoteRejectedError, match="single document is too large") as caught:
-            scorer_of(server.url).score(QUERY, ["a", "b", "c"])
+        with pytest.raises(RemoteRejectedError, match="answered 413") as caught:
+            scorer_of(server.url).score(QUERY, documents)
         assert caught.value.status == 413
+
+
+def test_a_server_that_refuses_every_size_is_not_sent_every_document() -> None:
+    with running(failing(413)) as server:
+        with pytest.raises(RemoteRejectedError, match="answered 413"):
+            scorer_of(server.url).score(QUERY, [f"red {number}" for number in range(100)])
+        assert len(server.asked) < 12
 
 
 def by(answers: list[Callable[[Asked], Reply]]) -> Callable[[Asked], Reply]:
@@ -65,18 +74,18 @@ def sizes(server: Server) -> list[int]:
     return counts
 
 
-def taking(most_documents: int = 1000, most_bytes: int = 1 << 30) -> Callable[[Asked], Reply]:
+def taking(max_documents: int = 1000, max_bytes: int = 1 << 30) -> Callable[[Asked], Reply]:
     def answer(asked: Asked) -> Reply:
-        if len(asked.documents) > most_documents:
-            return 422, {"error": f"batch size over the maximum of {most_documents}"}
-        if len("".join(asked.documents)) > most_bytes:
+        if len(asked.documents) > max_documents:
+            return 422, {"error": f"batch size over the maximum of {max_documents}"}
+        if len("".join(asked.documents)) > max_bytes:
             return 413, {"error": "Content Too Large"}
         return own_answer(asked)
 
     return answer
 
 
-@pytest.mark.parametrize("limit", [{"most_documents": 7}, {"most_bytes": 7 * 6}])
+@pytest.mark.parametrize("limit", [{"max_documents": 7}, {"max_bytes": 7 * 6}])
 def test_the_next_call_keeps_to_what_was_learned(limit: dict[str, int]) -> None:
     documents = [f"red {number}" for number in range(10, 50)]
     with running(taking(**limit)) as server:
@@ -93,10 +102,12 @@ def test_the_next_call_keeps_to_what_was_learned(limit: dict[str, int]) -> None:
 
 def test_one_giant_document_makes_no_small_batches_of_others() -> None:
     small = [f"red {number}" for number in range(10, 50)]
-    with running(taking(most_bytes=5000)) as server:
+    with running(taking(max_bytes=5000)) as server:
         scorer = scorer_of(server.url)
-        with pytest.raises(RemoteRejectedError, match="single document is too large"):
-            scorer.score(QUERY, [*small[:20], "red " * 5000, *small[20:]])
+        documents = [*small[:20], "red " * 5000, *small[20:]]
+        scores = values(scores_of(scorer, QUERY, documents))
+        assert scores[:20] + scores[21:] == [0.5] * 40
+        assert len(server.asked) <= 3
         sizes(server)
         assert scorer.score(QUERY, small) == [0.5] * 40
         assert sizes(server) == [40]
@@ -119,7 +130,7 @@ def test_what_was_learned_is_forgotten_with_an_outage(monkeypatch: pytest.Monkey
     """What comes back may be another server."""
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.0)
     documents = [f"red {number}" for number in range(40)]
-    answers = [taking(most_documents=7)]
+    answers = [taking(max_documents=7)]
     with running(by(answers)) as server:
         scorer = scorer_of(server.url, max_retries=0)
         scorer.score(QUERY, documents)
@@ -142,8 +153,8 @@ def test_one_long_text_teaches_nothing_about_sizes() -> None:
     small = [f"red {number:090}" for number in range(40)]
     with running(answer) as server:
         scorer = scorer_of(server.url)
-        with pytest.raises(RemoteRejectedError):
-            scorer.score(QUERY, [*small[:3], "red " * 500])
+        scores = values(scores_of(scorer, QUERY, [*small[:3], "red " * 500]))
+        assert scores == [0.5, 0.5, 0.5, None]
         sizes(server)
         assert scorer.score(QUERY, small) == [0.5] * 40
         assert sizes(server) == [40]
@@ -180,7 +191,7 @@ def test_the_query_counts_too() -> None:
 
 def test_what_was_learned_is_tried_again_after_a_while(later: Callable[[float], None]) -> None:
     documents = [f"red {number}" for number in range(40)]
-    answers = [taking(most_documents=7)]
+    answers = [taking(max_documents=7)]
     with running(by(answers)) as server:
         scorer = scorer_of(server.url)
         scorer.score(QUERY, documents)

@@ -18,7 +18,7 @@ class CircuitBreaker:
 
     def __init__(self) -> None:
         self._failures = 0
-        self._rests_until: float | None = None
+        self._open_until: float | None = None
         self._probing = False
         self._reset()
         reset_after_fork(self._reset)
@@ -26,9 +26,9 @@ class CircuitBreaker:
     def admit(self) -> bool:
         """Whether a call may go out now. After `True` the caller must report how it ended."""
         with self._lock:
-            if self._rests_until is None:
+            if self._open_until is None:
                 return True
-            if self._probing or time.monotonic() < self._rests_until:
+            if self._probing or time.monotonic() < self._open_until:
                 return False
             self._probing = True
             return True
@@ -36,18 +36,18 @@ class CircuitBreaker:
     @property
     def closed(self) -> bool:
         """Whether any call may go out."""
-        return self._rests_until is None
+        return self._open_until is None
 
-    def rests_for(self) -> float:
+    def seconds_open(self) -> float:
         """Seconds until the next probe, 0 when calls may go out."""
-        until = self._rests_until
+        until = self._open_until
         return 0.0 if until is None else max(0.0, until - time.monotonic())
 
     def succeeded(self) -> bool:
         """Report a success. Returns whether it closed the breaker."""
         with self._lock:
-            was_open = self._rests_until is not None
-            self._failures, self._rests_until, self._probing = 0, None, False
+            was_open = self._open_until is not None
+            self._failures, self._open_until, self._probing = 0, None, False
             return was_open
 
     def failed(self, *, at_once: bool = False) -> bool:
@@ -58,11 +58,11 @@ class CircuitBreaker:
         """
         with self._lock:
             self._failures += 1
-            was_open = self._rests_until is not None
+            was_open = self._open_until is not None
             if self._probing or at_once or self._failures >= FAILURES:
-                self._rests_until = time.monotonic() + REST_SECONDS
+                self._open_until = time.monotonic() + REST_SECONDS
             self._probing = False
-            return not was_open and self._rests_until is not None
+            return not was_open and self._open_until is not None
 
     def abandoned(self) -> None:
         """Report that the call ended and says nothing about the server."""

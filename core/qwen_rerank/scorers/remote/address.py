@@ -1,4 +1,4 @@
-"""Where a server is: its base URL, its route, and what its host gives away."""
+"""Where a server is: its base URL, its route, and the dialect that its host name tells."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.scorers.remote.dialects import DIALECTS, Dialect
 
+_ROUTE_ENDS = {"rerank", "reranks", "reranking", "ranking", "score", "text-rerank"}
 _KNOWN_HOSTS = {
     "api.cohere.com": "cohere",
     "api.cohere.ai": "cohere",
@@ -39,13 +40,18 @@ def checked_base_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
+def is_full(base_url: str) -> bool:
+    """Whether a URL names a route for reranking, and not only where a server is."""
+    return urlsplit(base_url).path.rpartition("/")[2] in _ROUTE_ENDS
+
+
 def route(base_url: str, path: str, model: str) -> str:
-    """The address to post to; a base URL may hold the route's beginning, or all of it."""
+    """The URL to post to; a base URL may hold the route's beginning, or be a full URL."""
+    if is_full(base_url):
+        return base_url
     wanted = path.format(model=quote(model)).strip("/").split("/")
     parts = urlsplit(base_url)
     given = [part for part in parts.path.split("/") if part]
-    if given and given[-1] == wanted[-1]:
-        return base_url
     shared = max(n for n in range(len(wanted)) if n == 0 or given[-n:] == wanted[:n])
     path = "/".join([*given, *wanted[shared:]])
     return urlunsplit((parts.scheme, parts.netloc, f"/{path}", "", ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.types import RerankRequest
 
 QUERY = "What is the capital of France?"
 DOCUMENTS = (
@@ -43,9 +43,9 @@ UNSURE = (
 MEANINGLESS = "a recipe scores as high as the right answer: the scores do not follow the texts"
 
 
-def question(model: str) -> Question:
-    """What the server is asked."""
-    return Question(model, QUERY, DOCUMENTS)
+def request() -> RerankRequest:
+    """The query and documents whose right order is known."""
+    return RerankRequest(QUERY, DOCUMENTS)
 
 
 def verdict(scores: Sequence[float], *, qwen3: bool) -> str | None:
@@ -54,7 +54,7 @@ def verdict(scores: Sequence[float], *, qwen3: bool) -> str | None:
     Args:
         scores: In the order of `DOCUMENTS`.
         qwen3: Whether a true Qwen3-Reranker should be behind them; of any other model
-            only that is asked which every reranker can do.
+            only what every reranker can do is wanted.
 
     Returns:
         The likely cause and the remedy; `None` if all is well.

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from qwen_rerank.errors import BadScoresError, RemoteRejectedError
 from qwen_rerank.scorers.remote.address import route
 from qwen_rerank.scorers.remote.dialects import GENERIC, OWN, SGLANG, TEI, VOYAGE, Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import excerpt
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
-Ask = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
-"""`Client.ask` within a deadline."""
+Post = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
+"""`RerankClient.post` within a deadline; a rejection is raised."""
 
 _NO_SUCH_ROUTE = (404, 405, 501)
 _WRONG_FIELDS = (400, 422)
+_BY_MISSING_FIELD = {"texts": TEI, "top_n": replace(GENERIC, sends_top_n=True)}
+"""The dialect of servers that refuse the generic request because this field is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +31,59 @@ class Found:
     scores: Scores
 
 
-def detect(ask: Ask, base_url: str, question: Question) -> Found:
-    """Ask a server in the ways that tell by their replies which dialect it speaks.
+def detect(post: Post, base_url: str, model: str, request: RerankRequest) -> Found:
+    """Post a harmless request in several ways; the reply's shape tells the dialect.
 
     Voyage, DashScope and DeepInfra on hosts of other names have to be named.
 
     Raises:
-        RemoteRejectedError: It has no rerank route, or refuses to answer.
-        ScorerError: As `Client.ask` raises.
+        RemoteRejectedError: The server has no rerank route, or refuses the request.
+        ScorerError: As `RerankClient.post` raises.
     """
-    refusals = []
-    for url in dict.fromkeys(route(base_url, path, "") for path in ("/rerank", "/v1/rerank")):
+    refusals: list[RemoteRejectedError] = []
+    for url in _urls(base_url):
         try:
-            return _ask_generic(ask, url, question)
+            return _detect_at(url, post, model, request)
         except RemoteRejectedError as refusal:
             if refusal.status not in (*_NO_SUCH_ROUTE, *_WRONG_FIELDS):
                 raise
             refusals.append(refusal)
-    said = "; ".join(map(str, refusals))
     raise RemoteRejectedError(
-        f"no rerank route was found, name the server's with dialect=...: {said}",
+        "no rerank route was found, name the server's with dialect=...: "
+        + "; ".join(map(str, refusals)),
         status=refusals[0].status,
     )
 
 
-def _ask_generic(ask: Ask, url: str, question: Question) -> Found:
-    seen: list[Dialect] = []
+def _urls(base_url: str) -> list[str]:
+    """Where to post: a full URL as it is, else the usual routes first."""
+    routes = [route(base_url, path, "") for path in ("/rerank", "/v1/rerank")]
+    as_given = [base_url] if urlsplit(base_url).path else []
+    return list(dict.fromkeys([*routes, *as_given]))
+
+
+def _detect_at(url: str, post: Post, model: str, request: RerankRequest) -> Found:
+    try:
+        return _found(url, GENERIC, post, model, request)
+    except RemoteRejectedError as refusal:
+        if refusal.status not in _WRONG_FIELDS:
+            raise
+        wanted = [dialect for name, dialect in _BY_MISSING_FIELD.items() if name in str(refusal)]
+        if not wanted:
+            raise
+    return _found(url, wanted[0], post, model, request)
+
+
+def _found(url: str, dialect: Dialect, post: Post, model: str, request: RerankRequest) -> Found:
+    """Posts in one dialect; a reply to the generic form may be that of another dialect."""
+    seen = [dialect]
 
     def read(reply: Any) -> Scores:
-        seen.append(_dialect_of(reply))
-        return seen[0].read(reply, len(question.documents))
+        if dialect is not TEI:
+            seen[0] = replace(_dialect_of(reply), sends_top_n=dialect.sends_top_n)
+        return seen[0].read(reply, len(request.documents))
 
-    try:
-        scores = ask(url, GENERIC.request(question), read)
-    except RemoteRejectedError as refusal:
-        if refusal.status not in _WRONG_FIELDS or "texts" not in str(refusal):
-            raise
-        scores = ask(
-            url, TEI.request(question), lambda reply: TEI.read(reply, len(question.documents))
-        )
-        seen.append(TEI)
+    scores = post(url, dialect.body(model, request), read)
     return Found(replace(seen[0], path=""), url, scores)
 
 

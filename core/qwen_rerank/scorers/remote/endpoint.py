@@ -1,17 +1,14 @@
-"""One server: how it is asked, whether its scores mean something, whether it is well."""
+"""One server: its dialect once it is known, its limits, its breaker."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from qwen_rerank.errors import (
-    BadScoresError,
     ConfigError,
     RemoteRejectedError,
     ScorerError,
@@ -19,38 +16,18 @@ from qwen_rerank.errors import (
 )
 from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.breaker import CircuitBreaker
-from qwen_rerank.scorers.remote import canary
-from qwen_rerank.scorers.remote.address import known_dialect, route
-from qwen_rerank.scorers.remote.batch_limit import LearnedLimit, least, size_of
 from qwen_rerank.scorers.remote.deadline import Deadline
-from qwen_rerank.scorers.remote.detection import Found, detect
-from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, OWN, TEI, Dialect, Template
-from qwen_rerank.scorers.remote.http_client import Client, Read, TooLargeError
-from qwen_rerank.scorers.remote.question import Question
-from qwen_rerank.scorers.remote.template import ClientTemplate
-from qwen_rerank.types import Scores
+from qwen_rerank.scorers.remote.dialects import Dialect
+from qwen_rerank.scorers.remote.handshake import CanaryError, Handshake
+from qwen_rerank.scorers.remote.limits import RequestLimits, smallest
+from qwen_rerank.scorers.remote.sender import Sender
+from qwen_rerank.types import RerankRequest, Scores
 
 logger = logging.getLogger(__name__)
 
 
-class CanaryError(BadScoresError):
-    """A server's scores are in form, but mean nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checkup:
-    """What the first look at a server found."""
-
-    base_url: str
-    dialect: str
-    scores: list[float]
-    """Of `canary.DOCUMENTS`; empty if they were not asked for."""
-    problem: str | None
-    """The likely cause and the remedy; `None` if all is well."""
-
-
 def refuses_all(failure: ScorerError) -> bool:
-    """Whether a server refused in a way that does not depend on what was asked."""
+    """Whether a server refused for a reason that does not depend on the request."""
     return isinstance(failure, RemoteRejectedError) and not failure.of_request
 
 
@@ -63,65 +40,53 @@ def concerns_server(failure: ScorerError) -> bool:
 class Endpoint:
     """A server under one base URL. Thread-safe."""
 
-    base_url: str
-    model: str
-    dialect: str
-    template: Template
-    wrap: ClientTemplate
-    canary: bool
-    client: Client = field(repr=False)
+    handshake: Handshake
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     in_flight: int = 0
     last_failure: ScorerError | None = None
     """Without its frames, which would keep documents alive."""
     _refused_at: float = 0.0
-    """When a first look last ended with a refusal, or the canary dead."""
+    """When a handshake last ended with a refusal or a failed canary."""
     _known: tuple[Dialect, str] | None = None
     _preparing: ForkLock = field(default_factory=ForkLock)
-    _count: LearnedLimit = field(default_factory=LearnedLimit)
-    _bytes: LearnedLimit = field(default_factory=LearnedLimit)
+    _limits: RequestLimits = field(init=False)
 
-    def score(self, question: Question, deadline: Deadline) -> Scores:
-        """Scores in the documents' order; the first call looks at the server before.
+    def __post_init__(self) -> None:
+        self._forget()
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is."""
+        return self.handshake.base_url
+
+    def score(self, request: RerankRequest, deadline: Deadline) -> Scores:
+        """Scores in the documents' order; the first call does the handshake.
 
         Raises:
-            ScorerError: As `Client.ask` raises, or the canary died.
+            ScorerError: As `Handshake.run`, `RerankClient.post` and `Sender.score` raise.
             ConfigError: The server can't do what the settings want.
         """
         dialect, url = self._dialect_and_url(deadline)
-        self._check_instruction(dialect, question)
-        try:
-            scores = self._ask(url, dialect, question, deadline)
-        except TooLargeError as refusal:
-            refusal.learn = self._lesson(question, by_count=refusal.by_count)
-            raise
-        self._count.passed(len(question.documents))
-        self._bytes.passed(size_of([question.query, *question.documents]))
-        return scores
+        if request.instruction is not None and dialect.instruction is None:
+            raise ConfigError(
+                f"{self.base_url} speaks {dialect.name!r}, which has no way to pass an "
+                "instruction; leave it out, or use a server that takes one"
+            )
+        self._limits.takes_blanks &= dialect.takes_blanks
+        post = partial(self.handshake.post, dialect, url, deadline)
+        return Sender(post, self._limits).score(request)
 
-    def most_documents(self) -> int | None:
+    def max_documents(self) -> int | None:
         """The server's limit per request, as far as it is known."""
-        known = self._known
-        dialect = known[0] if known else self._named_dialect()
-        return least([dialect.most_documents if dialect else None, self._count.most])
+        dialect = self._known[0] if self._known else self.handshake.named_dialect()
+        return smallest([dialect.max_documents if dialect else None, self._limits.documents])
 
-    def most_bytes(self) -> int | None:
+    def max_bytes(self) -> int | None:
         """The server's limit for the texts of a request, as far as it is known."""
-        return self._bytes.most
-
-    def check(self, deadline: Deadline) -> Checkup:
-        """Look at the server now: its dialect, and its scores for known answers.
-
-        Raises:
-            ScorerError: As `Client.ask` raises.
-            ConfigError: The server can't do what the settings want.
-        """
-        found = self._look(deadline)
-        scores = _plain(found.scores)
-        return Checkup(self.base_url, found.dialect.name, scores, self._verdict(found))
+        return self._limits.bytes
 
     def note(self, failure: ScorerError | None) -> None:
-        """Tell the breaker how a call ended; `None` means well."""
+        """Tell the breaker how a call ended; `None` means that there are scores."""
         if failure is None or not concerns_server(failure):
             if self.breaker.succeeded():
                 logger.warning("%s answers again", self.base_url)
@@ -129,102 +94,32 @@ class Endpoint:
         self.last_failure = copy(failure)
         if self.breaker.failed(at_once=isinstance(failure, CanaryError)):
             self._forget()
-            logger.warning("%s is left alone for a while: %s", self.base_url, failure)
+            seconds = self.breaker.seconds_open()
+            reason = str(failure)  # a log handler may keep what it gets, and so the documents
+            logger.warning("%s gets no request for %.0f s: %s", self.base_url, seconds, reason)
 
     def _forget(self) -> None:
-        """Whatever comes back may be another server."""
-        self._known, self._count, self._bytes = None, LearnedLimit(), LearnedLimit()
-
-    def _lesson(self, question: Question, *, by_count: bool) -> Callable[[], None]:
-        """Keeps the size in mind when it is called; holds none of the texts."""
-        if by_count:
-            return partial(self._count.refused, len(question.documents))
-        return partial(self._bytes.refused, size_of([question.query, *question.documents]))
+        """The server that comes back may be another one."""
+        self._known, self._limits = None, RequestLimits(self.handshake.wrap.max_length)
 
     def _dialect_and_url(self, deadline: Deadline) -> tuple[Dialect, str]:
         known = self._known
         if known is None:
-            came = time.monotonic()
+            began = time.monotonic()
             if not self._preparing.acquire(timeout=deadline.left()):
-                raise ScorerUnavailableError(f"{self.base_url}: no answer to a first look in time")
+                raise ScorerUnavailableError(f"{self.base_url}: no answer to a handshake in time")
             try:
-                known = self._known or self._first_look_since(came, deadline)
+                self._known = known = self._known or self._run_handshake(began, deadline)
             finally:
                 self._preparing.release()
         return known
 
-    def _first_look_since(self, came: float, deadline: Deadline) -> tuple[Dialect, str]:
-        """A first look; or the refusal that another call got while this one waited for it."""
-        if self._refused_at > came and self.last_failure is not None:
+    def _run_handshake(self, began: float, deadline: Deadline) -> tuple[Dialect, str]:
+        """Raises what another call's handshake raised while this call waited for it."""
+        if self._refused_at > began and self.last_failure is not None:
             raise copy(self.last_failure)
         try:
-            return self._first_look(deadline)
+            return self.handshake.run(deadline)
         except (CanaryError, RemoteRejectedError) as failure:
             self._refused_at, self.last_failure = time.monotonic(), copy(failure)
             raise
-
-    def _first_look(self, deadline: Deadline) -> tuple[Dialect, str]:
-        dialect = self._named_dialect()
-        if dialect is not None and not self.canary:
-            self._known = dialect, route(self.base_url, dialect.path, self.model)
-            return self._known
-        try:
-            found = self._look(deadline)
-        except RemoteRejectedError as refusal:  # of our own question: no caller's is at fault
-            message = f"{self.base_url} refuses a harmless question: {refusal}"
-            raise RemoteRejectedError(message, status=refusal.status) from refusal
-        problem = self._verdict(found) if self.canary else None
-        if problem is not None:
-            raise CanaryError(f"{self.base_url} fails the canary: {problem}")
-        self._known = found.dialect, found.url
-        return self._known
-
-    def _look(self, deadline: Deadline) -> Found:
-        question = self._canary_question()
-        dialect = self._named_dialect()
-        if dialect is None:
-            found = detect(partial(self._send, deadline), self.base_url, question)
-        else:
-            url = route(self.base_url, dialect.path, self.model)
-            found = Found(dialect, url, self._ask(url, dialect, question, deadline))
-        self._check_template(found.dialect)
-        return found
-
-    def _named_dialect(self) -> Dialect | None:
-        return DIALECTS[self.dialect] if self.dialect != AUTO else known_dialect(self.base_url)
-
-    def _canary_question(self) -> Question:
-        question = canary.question(self.model)
-        return self.wrap(question)[0] if self.template == "client" else question
-
-    def _verdict(self, found: Found) -> str | None:
-        """Our own server names its model itself, and TEI holds no Qwen3 reranker."""
-        others = found.dialect.name in (OWN.name, TEI.name)
-        qwen3 = "qwen3-reranker" in self.model.lower() and not others
-        return canary.verdict(_plain(found.scores), qwen3=qwen3)
-
-    def _check_template(self, dialect: Dialect) -> None:
-        if self.template == "client" and not dialect.clients_template:
-            raise ConfigError(
-                f'template="client" does not suit {self.base_url}: a server of the kind '
-                f"{dialect.name!r} applies its own template, or alters the client's"
-            )
-
-    def _check_instruction(self, dialect: Dialect, question: Question) -> None:
-        if question.instruction is not None and dialect.instruction is None:
-            raise ConfigError(
-                f"{self.base_url} speaks {dialect.name!r}, which has no way to pass an "
-                "instruction; leave it out, or use a server that takes one"
-            )
-
-    def _ask(self, url: str, dialect: Dialect, question: Question, deadline: Deadline) -> Scores:
-        count = len(question.documents)
-        body = dialect.request(question)
-        return self._send(deadline, url, body, lambda reply: dialect.read(reply, count))
-
-    def _send(self, deadline: Deadline, url: str, body: dict[str, Any], read: Read) -> Scores:
-        return self.client.ask(url, body, read, deadline)
-
-
-def _plain(scores: Scores) -> list[float]:
-    return [document.score or 0.0 for document in scores.documents]

@@ -1,4 +1,4 @@
-"""The servers of one scorer: who is asked, who is asked next, and when to give up."""
+"""The servers of one scorer: which one gets a request, which one is next, when to give up."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from qwen_rerank.errors import (
     ScorerUnavailableError,
 )
 from qwen_rerank.fork_lock import ForkLock
-from qwen_rerank.scorers.remote.batch_limit import least
 from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.endpoint import Endpoint, concerns_server, refuses_all
-from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.limits import smallest
 from qwen_rerank.scorers.remote.retry import RetryBudget, jittered_wait
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 Failures = dict[Endpoint, ScorerError]
 
 
-class Fleet:
-    """Sends each question to the least busy server, and holds the only retry loop.
+class EndpointPool:
+    """Sends each request to the least busy server, and holds the only retry loop.
 
-    After a failure another server is asked at once. One that already failed in this call is
-    asked again only after a wait, while the retry budget lasts, and if the wait that it asks
-    for fits into the deadline. One that refuses whoever asks is not asked again in this call,
-    and costs none of the attempts.
+    After a failure another server gets the request at once. A server that already failed in
+    this call gets it again only after a wait, while the retry budget lasts, and only if its
+    `Retry-After` fits into the deadline. A server that refuses every request gets it once per
+    call, and that counts as none of the attempts.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], max_retries: int) -> None:
@@ -39,21 +38,21 @@ class Fleet:
         self._lock = ForkLock(self._forget_calls)
         self._turn = 0
 
-    def ask(self, question: Question, deadline: Deadline) -> Scores:
-        """Scores of one batch, from whichever server gives them first.
+    def score(self, request: RerankRequest, deadline: Deadline) -> Scores:
+        """The scores of one batch, from the first server that gives them.
 
         Raises:
-            ScorerError: The last failure, when no server answered; a refusal only if all
-                refuse.
+            ScorerError: The last failure, when no server answered; a refusal of every request
+                only if all servers refuse.
         """
         self._budget.earn()
         failures: Failures = {}
         attempt = 0
         while attempt <= self._max_retries:
             endpoint = self._next(failures, attempt, deadline)
-            spare = attempt < self._max_retries and self._another_is_well(endpoint, failures)
+            spare = attempt < self._max_retries and self._another_is_left(endpoint, failures)
             try:
-                return self._ask_one(endpoint, question, _share(deadline, spare=spare))
+                return self._score_at(endpoint, request, _share(deadline, spare=spare))
             except ScorerError as failure:
                 if not concerns_server(failure):
                     raise
@@ -64,22 +63,22 @@ class Fleet:
 
     def limits(self) -> tuple[int | None, int | None]:
         """The smallest limits per request among the servers, in documents and in bytes."""
-        documents = least(endpoint.most_documents() for endpoint in self.endpoints)
-        return documents, least(endpoint.most_bytes() for endpoint in self.endpoints)
+        documents = smallest(endpoint.max_documents() for endpoint in self.endpoints)
+        return documents, smallest(endpoint.max_bytes() for endpoint in self.endpoints)
 
     def _next(self, failures: Failures, attempt: int, deadline: Deadline) -> Endpoint:
-        """The server to ask; raises if there is none, or none in time."""
+        """The server that gets the request; raises if there is none, or none in time."""
         endpoint = self._lease(failures)
         refused = [e for e, failure in failures.items() if refuses_all(failure)]
         if endpoint is None and len(refused) < len(failures):
             self._wait(_worst(list(failures.values())), attempt, deadline)
             endpoint = self._lease(refused)
         if endpoint is None:
-            raise self._worst(failures) if failures else self._all_rest()
+            raise self._worst(failures) if failures else self._all_open()
         return endpoint
 
     def _lease(self, avoided: Collection[Endpoint]) -> Endpoint | None:
-        """The least busy server that is well, marked as busier by one."""
+        """The least busy server whose breaker lets a call through, counted as busier by one."""
         with self._lock:
             self._turn += 1
             turned = self.endpoints[self._turn % len(self.endpoints) :] + self.endpoints
@@ -90,14 +89,14 @@ class Fleet:
                     return endpoint
         return None
 
-    def _another_is_well(self, endpoint: Endpoint, failures: Failures) -> bool:
-        """Whether it is worth keeping time for another server: not for one that rests."""
+    def _another_is_left(self, endpoint: Endpoint, failures: Failures) -> bool:
+        """Whether to keep time for another server: not for one whose breaker is open."""
         others = (e for e in self.endpoints if e is not endpoint and e not in failures)
         return any(other.breaker.closed for other in others)
 
-    def _ask_one(self, endpoint: Endpoint, question: Question, deadline: Deadline) -> Scores:
+    def _score_at(self, endpoint: Endpoint, request: RerankRequest, deadline: Deadline) -> Scores:
         try:
-            scores = endpoint.score(question, deadline)
+            scores = endpoint.score(request, deadline)
         except ScorerError as failure:
             endpoint.note(failure)
             raise
@@ -112,7 +111,7 @@ class Fleet:
                 endpoint.in_flight -= 1
 
     def _wait(self, failure: ScorerError, attempt: int, deadline: Deadline) -> None:
-        """Sleep before a server is asked again; raises the failure if that is no use."""
+        """Sleep before a server gets the request again; raises the failure if that is no use."""
         if not isinstance(failure, ScorerUnavailableError):
             raise failure
         wait = max(jittered_wait(attempt - 1), failure.retry_after or 0.0)
@@ -121,28 +120,28 @@ class Fleet:
         time.sleep(wait)
 
     def _worst(self, failures: Failures) -> ScorerError:
-        """The last failure, also of servers that rest; a refusal only if all refuse."""
-        resting = [e for e in self.endpoints if e not in failures and not e.breaker.closed]
-        before = [copy(e.last_failure) for e in resting if e.last_failure is not None]
+        """The last failure, of servers with an open breaker too; a refusal only if all refuse."""
+        skipped = [e for e in self.endpoints if e not in failures and not e.breaker.closed]
+        before = [copy(e.last_failure) for e in skipped if e.last_failure is not None]
         return _worst([*before, *failures.values()])
 
-    def _all_rest(self) -> ScorerError:
+    def _all_open(self) -> ScorerError:
         before = _worst([e.last_failure for e in self.endpoints if e.last_failure is not None])
-        seconds = min(endpoint.breaker.rests_for() for endpoint in self.endpoints)
-        message = f"not asked, the next try is in {seconds:.0f} s; before: {before}"
+        seconds = min(endpoint.breaker.seconds_open() for endpoint in self.endpoints)
+        message = f"no request was sent, the next try is in {seconds:.0f} s; last failure: {before}"
         if isinstance(before, RemoteRejectedError):
             return RemoteRejectedError(message, status=before.status)
         kind = BadScoresError if isinstance(before, BadScoresError) else ScorerUnavailableError
         return kind(message)
 
     def _forget_calls(self) -> None:
-        """In a forked child, where nobody is in a call."""
+        """In a forked child, which has no call in flight."""
         for endpoint in self.endpoints:
             endpoint.in_flight = 0
 
 
 def _share(deadline: Deadline, *, spare: bool) -> Deadline:
-    """Half of the time while another server could still be asked, else all of it."""
+    """Half of the time while another server is left, else all of it."""
     return deadline.within(deadline.left() / 2) if spare else deadline
 
 

@@ -1,132 +1,191 @@
-"""Asks one route and returns scores, or raises what the caller can act on."""
+"""One HTTP exchange with a server: bytes out, bytes in, within a deadline."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 
+import requests
 from pydantic import SecretStr
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from qwen_rerank.errors import (
-    BadScoresError,
-    InvalidInputError,
-    RemoteRejectedError,
-    ScorerError,
-    ScorerUnavailableError,
-)
+from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
 from qwen_rerank.scorers.remote.deadline import Deadline
-from qwen_rerank.scorers.remote.response import excerpt, parse
-from qwen_rerank.scorers.remote.retry import seconds_to_wait
-from qwen_rerank.scorers.remote.transport import Answer, NoAnswer, Transport
-from qwen_rerank.types import Outcome, Scores
 
-Read = Callable[[Any], Scores]
+MAX_EXCHANGES = 256
+"""At the same time with one server: as many as `Reranker` has calls in flight."""
+CONNECT_SECONDS = 3.0
+"""The longest wait for one TCP connection and for its TLS handshake."""
+REPLY_BYTES = 1 << 20
+"""What a reply may hold besides the documents, which some servers send back."""
 
-_TOO_MANY = (b"batch size", b" documents, and ")
-"""How servers say that they want fewer documents; the second one is this project's."""
-_REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
-"""What a server says whatever it is asked, as it says redirects: a wrong key, a wrong route."""
-_MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}  # 501: a server without a rerank route
-
-
-class TooLargeError(RemoteRejectedError):
-    """A server takes fewer documents, or fewer bytes, in one request."""
-
-    by_count = False
-    """Whether it is their number that is too large."""
-
-    learn: Callable[[], None] | None = None
-    """To call when both halves went through: it was the size, then, and not one text."""
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # so that no compressed bomb is ever inflated
+    "Content-Type": "application/json",
+    "User-Agent": "qwen-rerank",
+}
+_CHUNK = 1 << 16
 
 
-class Client:
-    """Talks to the routes of one server; keeps the key out of everything that is raised."""
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a server sent back."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str | None = None
+    """The header of this name, as it came."""
+    location: str | None = None
+    """The header of this name, as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFailure:
+    """Why no complete reply came."""
+
+    reason: str
+    invalid: bool = False
+    """Whether the server sent something that no rerank server sends."""
+
+
+class HttpClient:
+    """A pool of connections to one server; opens none before the first exchange. Thread-safe.
+
+    Follows no redirect, keeps no cookie, takes neither a proxy nor credentials from the
+    environment, for these would send documents or the key elsewhere. Only the list of
+    trusted authorities comes from there: `REQUESTS_CA_BUNDLE`, as everywhere in requests.
+    """
 
     def __init__(self, api_key: SecretStr | None) -> None:
-        self._api_key = api_key
-        self._transport = Transport(api_key)
+        self._auth = _Bearer(api_key)
+        self._opened: tuple[requests.Session, ThreadPoolExecutor] | None = None
+        self._lock = ForkLock(self._forget)
 
-    def ask(self, url: str, body: dict[str, Any], read: Read, deadline: Deadline) -> Scores:
-        """Post a body and read the scores.
+    def post(self, url: str, body: bytes, deadline: Deadline) -> HttpReply | HttpFailure:
+        """Send a JSON body and read the complete reply.
 
-        Raises:
-            ScorerUnavailableError: The server is out of reach, overloaded or broken.
-            TooLargeError: It wants smaller batches.
-            RemoteRejectedError: It refuses the request.
-            BadScoresError: It answers with something else than scores.
-            InvalidInputError: A text is no valid Unicode.
+        Returns at the deadline at the latest; the exchange's thread ends then, too. Only a
+        name look-up can't be interrupted: its thread ends when the system's resolver gives up.
+
+        Never raises for what a server or a network does: an exception of requests holds
+        the request, and so the key.
         """
-        outcome = self._outcome(url, _encode(body), read, deadline)
-        if isinstance(outcome, ScorerError):
-            raise outcome  # here, where neither the reply nor an exception of requests hangs on
-        return outcome
-
-    def _outcome(self, url: str, body: bytes, read: Read, deadline: Deadline) -> Outcome:
-        answer = self._transport.post(url, body, deadline)
-        if isinstance(answer, NoAnswer):
-            kind = BadScoresError if answer.dishonest else ScorerUnavailableError
-            return kind(self._clean(f"{url}: {answer.reason}"))
-        if not 200 <= answer.status < 300:
-            return self._refusal(url, self._masked(answer))
+        session, threads = self._open()
+        exchange = Exchange(deadline)
         try:
-            return self._clean_scores(read(parse(answer.body)))
-        except BadScoresError:
-            return BadScoresError(f"{url}: {self._nonsense(self._masked(answer), read)}")
-
-    def _nonsense(self, answer: Answer, read: Read) -> str:
-        """What is wrong with a reply, told of the reply without the key."""
+            call = threads.submit(self._exchange, session, exchange, url, body)
+        except RuntimeError:  # no further thread to be had, as after the main thread's end
+            return self._exchange(session, exchange, url, body)
         try:
-            read(parse(answer.body))
-        except BadScoresError as error:
-            return self._clean(str(error))
-        return "the reply holds the key where a number should be"
+            return call.result(deadline.left())
+        except TimeoutError:
+            missing = "complete reply" if exchange.connected else "connection"
+            return HttpFailure(f"no {missing} in time")
+        finally:  # also when the caller is interrupted
+            call.cancel()
+            exchange.stop()
 
-    def _refusal(self, url: str, answer: Answer) -> ScorerError:
-        status, said = answer.status, excerpt(answer.body)
-        message = self._clean(f"{url} answered {status}: {said}")
-        words = answer.body[:2000].lower()
-        if status < 400:
-            to = self._clean(excerpt((answer.location or "").encode()))
-            return RemoteRejectedError(
-                f"{url} answered {status}, a redirect to {to}: it is not followed, "
-                "for the key and the documents would go there; set base_url to the final address",
-                status=status,
-            )
-        if status == 413 or (status in (400, 422) and b"batch size" in words):
-            refusal = TooLargeError(message, status=status, of_request=True)
-            refusal.by_count = any(said in words for said in _TOO_MANY)
-            return refusal
-        if status in _MAY_HEAL or b"queue is full" in words:  # SGLang says that with 400
-            return ScorerUnavailableError(message, retry_after=seconds_to_wait(answer.retry_after))
-        return RemoteRejectedError(message, status=status, of_request=status not in _REFUSES_ALL)
+    def _exchange(
+        self, session: requests.Session, exchange: Exchange, url: str, body: bytes
+    ) -> HttpReply | HttpFailure:
+        """Runs in a thread of the pool."""
+        token = current_exchange.set(exchange)
+        try:
+            with self._send(session, exchange.deadline, url, body) as response:
+                return _read(response, REPLY_BYTES + 2 * len(body))  # which may echo documents
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            return _failure(error)
+        finally:
+            exchange.finish()
+            current_exchange.reset(token)
 
-    def _masked(self, answer: Answer) -> Answer:
-        """The reply without the key, which servers like to repeat, before anything is cut."""
-        body = answer.body
-        for key in self._spellings():
-            body = body.replace(key.encode(), b"***")
-        return replace(answer, body=body, location=self._clean(answer.location or ""))
+    def _send(
+        self, session: requests.Session, deadline: Deadline, url: str, body: bytes
+    ) -> Response:
+        seconds = max(0.001, deadline.left())
+        return session.post(
+            url,
+            data=body,
+            headers=_HEADERS,
+            auth=self._auth,
+            stream=True,
+            allow_redirects=False,
+            timeout=(min(CONNECT_SECONDS, seconds), seconds),
+            verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
+        )
 
-    def _clean_scores(self, scores: Scores) -> Scores:
-        """The scores, the server's own words beside them without the key."""
-        return replace(scores, fallback=self._clean(scores.fallback)) if scores.fallback else scores
+    def _open(self) -> tuple[requests.Session, ThreadPoolExecutor]:
+        with self._lock:
+            if self._opened is None:
+                threads = ThreadPoolExecutor(MAX_EXCHANGES, thread_name_prefix="qwen-rerank-http")
+                self._opened = _new_session(), threads
+            return self._opened
 
-    def _clean(self, message: str) -> str:
-        for key in self._spellings():
-            message = message.replace(key, "***")
-        return message
-
-    def _spellings(self) -> list[str]:
-        """The key as it is, and as JSON and Python write it down."""
-        key = self._api_key.get_secret_value() if self._api_key else ""
-        return [key, json.dumps(key)[1:-1], repr(key)[1:-1]] if key else []
+    def _forget(self) -> None:
+        """In a forked child: the connections are the parent's, and its threads stayed there."""
+        self._opened = None
 
 
-def _encode(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        reason = f"a text is no valid Unicode: {error.reason}"
-    raise InvalidInputError(reason)
+class _Bearer(AuthBase):
+    def __init__(self, api_key: SecretStr | None) -> None:
+        self._api_key = api_key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        if self._api_key is not None:
+            request.headers["Authorization"] = f"Bearer {self._api_key.get_secret_value()}"
+        return request
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = StoppableAdapter(pool_connections=4, pool_maxsize=MAX_EXCHANGES, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _read(response: Response, max_bytes: int) -> HttpReply | HttpFailure:
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        return HttpFailure(f"the reply is {encoding}-encoded, wanted was identity", invalid=True)
+    body = bytearray()
+    # `read`, for `stream` reads a chunk's length without a limit
+    while chunk := response.raw.read(_CHUNK, decode_content=False):
+        body += chunk
+        if len(body) > max_bytes:
+            return HttpFailure(f"the reply is larger than {max_bytes} bytes", invalid=True)
+    headers = response.headers
+    return HttpReply(
+        response.status_code, bytes(body), headers.get("Retry-After"), headers.get("Location")
+    )
+
+
+def _failure(error: BaseException) -> HttpFailure:
+    """The innermost cause in words; requests and urllib3 wrap it several times."""
+    while not _is_connect_timeout(error) and (inner := _inner(error)) is not None:
+        error = inner
+    if _is_connect_timeout(error):
+        return HttpFailure("no connection in time")
+    if isinstance(error, TimeoutError):
+        return HttpFailure("no complete reply in time")
+    return HttpFailure(f"{type(error).__name__}: {error}"[:200])
+
+
+def _is_connect_timeout(error: BaseException) -> bool:
+    """Whether no connection came in time; urllib3 counts a refused one to that kind too."""
+    return isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError)
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    for candidate in (getattr(error, "reason", None), *error.args, error.__cause__):
+        if isinstance(candidate, BaseException):
+            return candidate
+    return error.__context__

@@ -1,12 +1,14 @@
-"""Reads scores out of a reply and believes nothing that it has not checked."""
+"""Reads scores out of a reply, and checks everything in it."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from qwen_rerank.errors import BadScoresError
+from qwen_rerank.types import DocumentScore, Scores
 
 ROUNDING = 1e-6
 """How far a score may lie outside [0, 1]: servers compute in fp32."""
@@ -25,8 +27,10 @@ def parse(body: bytes) -> Any:
     raise BadScoresError(f"wanted JSON with scores, got {excerpt(body)}: {reason[:200]}")
 
 
-def scores_by_index(items: Any, count: int, score_name: str) -> list[float]:
+def scores_by_index(items: Any, count: int, score_name: str) -> Scores:
     """Scores in the order of the documents, from items of any order.
+
+    A document whose score is null has none, and says so.
 
     Args:
         items: What should be a list of objects with `index` and a score.
@@ -34,11 +38,12 @@ def scores_by_index(items: Any, count: int, score_name: str) -> list[float]:
         score_name: What an item calls its score.
 
     Raises:
-        BadScoresError: Not every document has exactly one score in [0, 1].
+        BadScoresError: Not every document has exactly one score in [0, 1] or null, or all
+            are null.
     """
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadScoresError(f"wanted a list of {count} scored items, got {excerpt(items)}")
-    scores: dict[int, float] = {}
+    scores: dict[int, DocumentScore] = {}
     for item in items:
         index = _checked_index(item.get("index"), count)
         if index in scores:
@@ -47,18 +52,18 @@ def scores_by_index(items: Any, count: int, score_name: str) -> list[float]:
     if len(scores) != count:
         missing = next(index for index in range(count) if index not in scores)
         raise BadScoresError(f"wanted {count} scores, got {len(scores)}: no document {missing}")
-    return [scores[index] for index in range(count)]
+    return _checked_scores(scores[index] for index in range(count))
 
 
-def scores_by_place(values: Any, count: int) -> list[float]:
-    """Scores that came as plain numbers in the order of the documents.
+def scores_by_place(values: Any, count: int) -> Scores:
+    """Scores that came as plain numbers, or null, in the order of the documents.
 
     Raises:
-        BadScoresError: They are not one score in [0, 1] per document.
+        BadScoresError: They are not one score in [0, 1] or null per document, or all null.
     """
     if not isinstance(values, list) or len(values) != count:
         raise BadScoresError(f"wanted a list of {count} scores, got {excerpt(values)}")
-    return [_checked_score(value, index) for index, value in enumerate(values)]
+    return _checked_scores(_checked_score(value, index) for index, value in enumerate(values))
 
 
 def member(reply: Any, *names: str) -> Any:
@@ -94,7 +99,16 @@ def _checked_index(index: Any, count: int) -> int:
     return index
 
 
-def _checked_score(score: Any, index: int) -> float:
+def _checked_scores(scores: Iterable[DocumentScore]) -> Scores:
+    documents = tuple(scores)
+    if documents and all(document.score is None for document in documents):
+        raise BadScoresError("wanted scores, got null for every document")
+    return Scores(documents)
+
+
+def _checked_score(score: Any, index: int) -> DocumentScore:
+    if score is None:
+        return DocumentScore(None, "the server gave null as its score")
     if type(score) is int:  # which may be too large to become a float
         score = float(min(2, max(-1, score)))
     if type(score) is not float or not math.isfinite(score):
@@ -104,7 +118,7 @@ def _checked_score(score: Any, index: int) -> float:
             f"wanted scores in [0, 1], got {score!r} for document {index}: does the server send "
             "raw logits? It must apply the sigmoid"
         )
-    return min(1.0, max(0.0, float(score)))
+    return DocumentScore(min(1.0, max(0.0, float(score))))
 
 
 def _refuse(constant: str) -> float:

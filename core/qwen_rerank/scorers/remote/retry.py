@@ -1,11 +1,11 @@
-"""When to ask again, and how long to wait before."""
+"""When to send a request again, and how long to wait before."""
 
 from __future__ import annotations
 
 import random
-import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
 
 from qwen_rerank.fork_lock import ForkLock
 
@@ -15,8 +15,8 @@ LONGEST_WAIT = 8.0
 EARNED_PER_CALL = 0.1
 MOST_SAVED = 10.0
 SAVED_AT_START = 3.0
-"""In repeats: a tenth of the calls may be repeated, so that a server in trouble meets
-little more load than before, and not a multiple of it."""
+"""In repeats: a tenth of the calls may be repeated, so that a server in trouble gets little
+more load than before."""
 
 
 def jittered_wait(repeats: int) -> float:
@@ -24,28 +24,23 @@ def jittered_wait(repeats: int) -> float:
     return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**repeats))  # noqa: S311
 
 
-def seconds_to_wait(header: str | None) -> float | None:
-    """What a Retry-After header asks for, from seconds or a date; `None` if it can't be read."""
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
+def retry_after_seconds(header: str | None) -> float | None:
+    """The seconds of a Retry-After header, from a number or a date; `None` if it has neither."""
     try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
+        return Retry().parse_retry_after(header or "")
+    except (InvalidHeader, ValueError, OverflowError):  # numbers and years without end
         return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, date.timestamp() - time.time())
 
 
 class RetryBudget:
-    """How many repeats the calls of late have earned."""
+    """How many repeats recent calls have earned. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = ForkLock()
         self._saved = SAVED_AT_START
 
     def earn(self) -> None:
-        """Note a first attempt."""
+        """Count a first attempt."""
         with self._lock:
             self._saved = min(MOST_SAVED, self._saved + EARNED_PER_CALL)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -13,14 +12,14 @@ from qwen_rerank.errors import ConfigError, RemoteRejectedError, ScorerError
 from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
 from qwen_rerank.scorers.remote.address import checked_base_url
-from qwen_rerank.scorers.remote.batch_limit import batches
+from qwen_rerank.scorers.remote.batches import batches, joined, without_scores
 from qwen_rerank.scorers.remote.deadline import LONGEST, Deadline
 from qwen_rerank.scorers.remote.dialects import AUTO, DIALECTS, Template, checked_dialect
-from qwen_rerank.scorers.remote.endpoint import Checkup, Endpoint
-from qwen_rerank.scorers.remote.endpoint_pool import Fleet
-from qwen_rerank.scorers.remote.http_client import Client, TooLargeError
+from qwen_rerank.scorers.remote.endpoint import Endpoint
+from qwen_rerank.scorers.remote.endpoint_pool import EndpointPool
+from qwen_rerank.scorers.remote.handshake import Checkup, Handshake
 from qwen_rerank.scorers.remote.key import checked_key
-from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.scorers.remote.rerank_client import RerankClient
 from qwen_rerank.scorers.remote.template import ClientTemplate
 from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scores
 
@@ -43,9 +42,10 @@ class RemoteScorer(BatchScorer):
         timeout: Seconds for the whole call, retries and batches included. With several
             servers make it twice the slowest answer: half of it is kept for another one.
         max_retries: The most further attempts after the first, on any server.
-        canary: Whether to ask for known answers at first, and after each outage.
-        max_length: The longest prompt in tokens; used with `template="client"` only.
-        prompt: The words around query and document; used with `template="client"` only.
+        canary: Whether to check known answers at first, and after each outage.
+        max_length: The longest prompt in tokens. The end of a longer document is cut; without
+            the model's tokenizer, the tokens are estimated from the bytes.
+        prompt: The prompt around query and document; used with `template="client"` only.
     """
 
     base_url: str | Sequence[str]
@@ -58,8 +58,7 @@ class RemoteScorer(BatchScorer):
     canary: bool = True
     max_length: int = 8192
     prompt: PromptSpec = QWEN3
-    _fleet: Fleet = field(init=False, repr=False, compare=False)
-    _wrap: ClientTemplate = field(init=False, repr=False, compare=False)
+    _pool: EndpointPool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         urls = [self.base_url] if isinstance(self.base_url, str) else list(self.base_url)
@@ -73,11 +72,17 @@ class RemoteScorer(BatchScorer):
                 f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
             )
         self._check_dialect()
-        self._set("_wrap", ClientTemplate(self.prompt, self.model, self.max_length))
-        self._set("_fleet", Fleet([self._endpoint(url) for url in self.base_url], self.max_retries))
+        endpoints = [self._endpoint(url) for url in self.base_url]
+        self._set("_pool", EndpointPool(endpoints, self.max_retries))
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
         """See `BatchScorer.score_batch`; each request has the whole `timeout`.
+
+        The error of a request is one of these:
+        ScorerUnavailableError: No server answered in time; it may heal.
+        RemoteRejectedError: A server refuses the request, or all of its documents.
+        BadScoresError: The reply is not one score in [0, 1] or null per document, or the canary
+        shows that the scores mean nothing.
 
         Raises:
             ConfigError: The server can't take an instruction, or not this template.
@@ -85,17 +90,17 @@ class RemoteScorer(BatchScorer):
         return [self._outcome(request) for request in requests]
 
     def check(self) -> list[Checkup]:
-        """Look at each server now: its dialect and what is wrong with its scores, if anything.
+        """Check each server now: its dialect and what is wrong with its scores, if anything.
 
         Raises:
             ScorerError: A server does not answer, or not with scores.
         """
-        return [e.check(Deadline.after(self.timeout)) for e in self._fleet.endpoints]
+        return [e.handshake.check(Deadline.after(self.timeout)) for e in self._pool.endpoints]
 
     def fingerprint(self) -> str:
-        """What the scores depend on, and not how patiently they are asked for."""
-        asked = self.model, self.dialect, self.template, self.max_length, self.prompt
-        return f"RemoteScorer {(sorted(self.base_url), *asked)!r}"
+        """What the scores depend on: not the time limit, nor the retries."""
+        settings = self.model, self.dialect, self.template, self.max_length, self.prompt
+        return f"RemoteScorer {(sorted(self.base_url), *settings)!r}"
 
     def _outcome(self, request: RerankRequest) -> Outcome:
         try:
@@ -105,41 +110,28 @@ class RemoteScorer(BatchScorer):
 
     def _scores(self, request: RerankRequest) -> Scores:
         deadline = Deadline.after(self.timeout)
-        question = Question(self.model, request.query, request.documents, request.instruction)
-        cut: frozenset[int] = frozenset()
-        if self.template == "client":
-            question, cut = self._wrap(question)
-        parts = batches(question, *self._fleet.limits())
-        scores = _joined(self._part(part, deadline) for part in parts)
-        documents = (
-            replace(document, truncated=document.truncated or place in cut)
-            for place, document in enumerate(scores.documents)
-        )
-        return replace(scores, documents=tuple(documents))
-
-    def _part(self, question: Question, deadline: Deadline) -> Scores:
-        try:
-            return self._fleet.ask(question, deadline)
-        except TooLargeError as error:
-            count, refusal = len(question.documents), error
-        if count == 1:
-            message = f"a single document is too large: {refusal}"
-            raise RemoteRejectedError(message, status=413, of_request=True)
-        halves = batches(question, (count + 1) // 2)
-        scores = _joined(self._part(half, deadline) for half in halves)
-        if refusal.learn is not None:
-            refusal.learn()
-        return scores
+        parts: list[Scores] = []
+        for batch in batches(request, *self._pool.limits()):
+            try:
+                parts.append(self._pool.score(batch, deadline))
+            except RemoteRejectedError as error:
+                if not parts or not error.of_request:
+                    raise
+                parts.append(without_scores(batch, f"the server refuses the documents: {error}"))
+        return joined(parts)
 
     def _endpoint(self, url: str) -> Endpoint:
+        client = RerankClient(cast("SecretStr | None", self.api_key))
         return Endpoint(
-            url,
-            self.model,
-            self.dialect,
-            self.template,
-            self._wrap,
-            self.canary,
-            Client(cast("SecretStr | None", self.api_key)),
+            Handshake(
+                url,
+                self.model,
+                self.dialect,
+                self.template,
+                ClientTemplate(self.prompt, self.model, self.max_length),
+                self.canary,
+                client,
+            )
         )
 
     def _check_dialect(self) -> None:
@@ -155,10 +147,3 @@ class RemoteScorer(BatchScorer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
-
-
-def _joined(parts: Iterable[Scores]) -> Scores:
-    """The scores of several requests, with what each said about its own."""
-    many = list(parts)
-    fallback = next((part.fallback for part in many if part.fallback), None)
-    return Scores(tuple(chain.from_iterable(part.documents for part in many)), fallback)

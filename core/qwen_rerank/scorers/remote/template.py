@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_rerank.prompt import PromptSpec
-from qwen_rerank.scorers.remote.question import Question
+from qwen_rerank.types import RerankRequest
 
 _CONTROL = re.compile(r"<(?=\|\w+\|>|/?(?:think|tool_call|tool_response)>)")
 """Starts what a server's tokenizer would take for a control token."""
@@ -19,7 +19,7 @@ _CONTROL = re.compile(r"<(?=\|\w+\|>|/?(?:think|tool_call|tool_response)>)")
 
 @dataclass(frozen=True)
 class ClientTemplate:
-    """Wraps a question so that the server only has to join query and document.
+    """Wraps a request so that the server only has to join query and document.
 
     The joined text equals `PromptSpec.text` byte for byte. Documents are cut to
     `max_length` tokens before, if the model's tokenizer is at hand: a server that cuts
@@ -30,18 +30,18 @@ class ClientTemplate:
     model: str
     max_length: int
 
-    def __call__(self, question: Question) -> tuple[Question, frozenset[int]]:
-        """The wrapped question, and the places of the documents that were cut."""
+    def __call__(self, request: RerankRequest) -> tuple[RerankRequest, frozenset[int]]:
+        """The wrapped request, and the places of the documents that were cut."""
         spec = self.prompt
-        instruction = self._inert(question.instruction or spec.default_instruction)
+        instruction = self._inert(request.instruction or spec.default_instruction)
         query = (
             f"{spec.prefix}{spec.instruction_marker} {instruction}\n"
-            f"{spec.query_marker} {self._inert(question.query)}\n"
+            f"{spec.query_marker} {self._inert(request.query)}\n"
         )
         cut = self._cutter(query)
-        bodies = [cut(self._inert(text)) for text in question.documents]
+        bodies = [cut(self._inert(text)) for text in request.documents]
         documents = [f"{spec.document_marker} {body}{spec.suffix}" for body, _ in bodies]
-        wrapped = replace(question, query=query, documents=documents, instruction=None)
+        wrapped = replace(request, query=query, documents=documents, instruction=None)
         return wrapped, frozenset(place for place, (_, was_cut) in enumerate(bodies) if was_cut)
 
     def _inert(self, text: str) -> str:

@@ -1,8 +1,8 @@
 """The form that Cohere and Jina began: `results[].{index, relevance_score}`.
 
 Sources: each server's code or documentation, versions of November 2026; see docs/remote.md.
-`top_n` is never sent: 0, null and absence mean different things to different servers, and
-only a reply that holds every document can be checked.
+`top_n` is sent only to servers that demand it: 0, null and absence mean different things to
+different servers, and only a reply that holds every document can be checked.
 """
 
 from __future__ import annotations
@@ -11,46 +11,45 @@ import json
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_index
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 
-def build(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The request's body."""
     return {
-        "model": question.model,
-        "query": question.query,
-        "documents": dialect.texts(question),
-        **dialect.instructed(question),
+        "model": model,
+        "query": request.query,
+        "documents": list(request.documents),
+        **dialect.instruction_field(request),
     }
 
 
-def build_without_documents(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build_without_documents(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The same for servers that send documents back unless told not to."""
-    return {**build(question, dialect), "return_documents": False}
+    return {**build(model, request, dialect), "return_documents": False}
 
 
-def build_for_xinference(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build_for_xinference(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The same for Xinference, which takes a model's options as one JSON text.
 
     Its vLLM engine knows no instruction and refuses one.
     """
-    body = build_without_documents(question, dialect)
-    options = {name: body.pop(name) for name in dialect.instructed(question)}
+    body = build_without_documents(model, request, dialect)
+    options = {name: body.pop(name) for name in dialect.instruction_field(request)}
     return {**body, "kwargs": json.dumps(options)} if options else body
 
 
 def read(reply: Any, count: int) -> Scores:
     """Scores from `results[].{index, relevance_score}`."""
-    return Scores.of(scores_by_index(member(reply, "results"), count, "relevance_score"))
+    return scores_by_index(member(reply, "results"), count, "relevance_score")
 
 
 GENERIC = Dialect("generic", "/v1/rerank", build, read, "instruction", clients_template=True)
 
 COMMON = [
     GENERIC,
-    Dialect("cohere", "/v2/rerank", build, read, most_documents=1000, takes_blanks=False),
+    Dialect("cohere", "/v2/rerank", build, read, max_documents=1000, takes_blanks=False),
     Dialect("jina", "/v1/rerank", build_without_documents, read, takes_blanks=False),
     Dialect("vllm", "/v1/rerank", build, read, "instruction", clients_template=True),
     Dialect("llamacpp", "/v1/rerank", build, read, own_template=True),

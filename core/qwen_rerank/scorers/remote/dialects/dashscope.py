@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_index
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 
-def build(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The request's body: the question in `input`, how to answer it in `parameters`."""
     return {
-        "model": question.model,
-        "input": {"query": question.query, "documents": dialect.texts(question)},
-        "parameters": {"return_documents": False, **dialect.instructed(question)},
+        "model": model,
+        "input": {"query": request.query, "documents": list(request.documents)},
+        "parameters": {"return_documents": False, **dialect.instruction_field(request)},
     }
 
 
 def read(reply: Any, count: int) -> Scores:
     """Scores from `output.results[].{index, relevance_score}`."""
-    return Scores.of(scores_by_index(member(reply, "output", "results"), count, "relevance_score"))
+    return scores_by_index(member(reply, "output", "results"), count, "relevance_score")
 
 
 DASHSCOPE = Dialect(

@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import member, scores_by_place
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 
-def build(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build(_model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The request's body: the query once per document."""
-    documents = dialect.texts(question)
+    documents = list(request.documents)
     return {
-        "queries": [question.query] * len(documents),
+        "queries": [request.query] * len(documents),
         "documents": documents,
-        **dialect.instructed(question),
+        **dialect.instruction_field(request),
     }
 
 
 def read(reply: Any, count: int) -> Scores:
     """Scores from `scores[]`."""
-    return Scores.of(scores_by_place(member(reply, "scores"), count))
+    return scores_by_place(member(reply, "scores"), count)
 
 
 DEEPINFRA = Dialect(

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qwen_rerank.scorers.remote.question import Question
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 Template = Literal["server", "client"]
 
@@ -19,35 +18,33 @@ class Dialect:
     name: str
     path: str
     """Of the route, from the server's root; may name `{model}`."""
-    build: Callable[[Question, Dialect], dict[str, Any]]
-    """The request's JSON body."""
+    build: Callable[[str, RerankRequest, Dialect], dict[str, Any]]
+    """The JSON body, from the model's name and the request."""
     read: Callable[[Any, int], Scores]
     """Scores in the documents' order from the reply's JSON and the number of documents;
     raises BadScoresError."""
     instruction: str | None = None
     """The field that takes an instruction; `None` if the server has none."""
-    most_documents: int | None = None
+    max_documents: int | None = None
     """The server's limit per request; `None` if it has none that is known."""
     takes_blanks: bool = True
-    """Whether an empty document is allowed; where not, a full stop stands in for it."""
+    """Whether a blank document is allowed; where not, it is not sent and has no score."""
     clients_template: bool = False
     """Whether a server of this kind can be left without a template of its own, so that
     the client may apply it."""
     own_template: bool = False
     """Whether every server of this kind applies the model's template by itself."""
 
-    def request(self, question: Question) -> dict[str, Any]:
-        """The JSON body that asks for the scores of all documents, and for no texts."""
-        return self.build(question, self)
+    sends_top_n: bool = False
+    """Whether the server demands `top_n`; it gets the number of documents."""
 
-    def texts(self, question: Question) -> list[str]:
-        """The documents as this kind of server takes them."""
-        if self.takes_blanks:
-            return list(question.documents)
-        return [text if text.strip() else "." for text in question.documents]
+    def body(self, model: str, request: RerankRequest) -> dict[str, Any]:
+        """The JSON body that wants the scores of all documents, and no texts back."""
+        body = self.build(model, request, self)
+        return {**body, "top_n": len(request.documents)} if self.sends_top_n else body
 
-    def instructed(self, question: Question) -> dict[str, Any]:
+    def instruction_field(self, request: RerankRequest) -> dict[str, Any]:
         """The instruction under its name, if there is one."""
-        if self.instruction is None or question.instruction is None:
+        if self.instruction is None or request.instruction is None:
             return {}
-        return {self.instruction: question.instruction}
+        return {self.instruction: request.instruction}

@@ -5,32 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
-from qwen_rerank.scorers.remote.question import Question
 from qwen_rerank.scorers.remote.response import scores_by_index
-from qwen_rerank.types import Scores
+from qwen_rerank.types import RerankRequest, Scores
 
 
-def build_for_sglang(question: Question, dialect: Dialect) -> dict[str, Any]:
+def build_for_sglang(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
     """The request's body; documents would come back unless told not to."""
     return {
-        "model": question.model,
-        "query": question.query,
-        "documents": dialect.texts(question),
+        "model": model,
+        "query": request.query,
+        "documents": list(request.documents),
         "return_documents": False,
-        **dialect.instructed(question),
+        **dialect.instruction_field(request),
     }
 
 
-def build_for_tei(question: Question, dialect: Dialect) -> dict[str, Any]:
-    """The request's body; `raw_scores: false` asks for the sigmoid."""
-    return {"query": question.query, "texts": dialect.texts(question), "raw_scores": False}
+def build_for_tei(_model: str, request: RerankRequest, _dialect: Dialect) -> dict[str, Any]:
+    """The request's body; `raw_scores: false` wants the sigmoid, `truncate` a cut, no error."""
+    return {
+        "query": request.query,
+        "texts": list(request.documents),
+        "raw_scores": False,
+        "truncate": True,
+    }
 
 
 def read(reply: Any, count: int) -> Scores:
     """Scores from `[].{index, score}`."""
-    return Scores.of(scores_by_index(reply, count, "score"))
+    return scores_by_index(reply, count, "score")
 
 
 SGLANG = Dialect("sglang", "/v1/rerank", build_for_sglang, read, "instruct", takes_blanks=False)
-TEI = Dialect("tei", "/rerank", build_for_tei, read, most_documents=32, takes_blanks=False)
+TEI = Dialect("tei", "/rerank", build_for_tei, read, max_documents=32, takes_blanks=False)
 """Its default `--max-client-batch-size`; TEI loads no Qwen3 reranker, but many others."""

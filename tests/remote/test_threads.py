@@ -1,0 +1,61 @@
+"""The threads that talk to servers: none is left behind, and none is missed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+import qwen_rerank
+from qwen_rerank import ScorerUnavailableError
+from tests.remote.faults import FAULTS, Fault
+from tests.remote.servers import own
+from tests.remote.test_faults import DOCUMENTS, QUERY, scorer_of
+from tests.server.running import wait_until
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.hangs], ids=str)
+def test_no_thread_is_left_behind(fault: Fault) -> None:
+    """The server goes on for 20 s and more; the thread that reads its reply does not."""
+    with fault.serve() as url:
+        with pytest.raises(ScorerUnavailableError):
+            scorer_of(url).score(QUERY, DOCUMENTS)
+        wait_until(lambda: not threads_in_an_exchange())
+
+
+def threads_in_an_exchange() -> list[int]:
+    """The threads that wait for a server."""
+    frames = sys._current_frames()
+    stacks = {thread: traceback.extract_stack(frame) for thread, frame in frames.items()}
+    return [t for t, stack in stacks.items() if any("scorers/remote" in f.filename for f in stack)]
+
+
+SCRIPT = """
+import threading
+from qwen_rerank import RemoteScorer
+
+def work():
+    threading.main_thread().join()
+    print(RemoteScorer("{url}", "m").score("red wine", ["red"]))
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_thread_still_gets_scores() -> None:
+    """Executors start nothing once the main thread has ended."""
+    with own() as server:
+        code = SCRIPT.format(url=server.url)
+        folder = Path(qwen_rerank.__file__).parents[1]
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=folder,
+        )
+    assert (done.stdout, done.stderr) == ("[0.5]\n", "")
