@@ -65,7 +65,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
+    for package in ("asgi_correlation_id", "fastapi", "uvicorn", "prometheus_client"):
         if find_spec(package) is None:
             raise MissingDependencyError(package, "server")
     from qwen_rerank.server.lifecycle import serve

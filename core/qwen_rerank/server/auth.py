@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hmac
+from typing import Annotated
 
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
 
-from qwen_rerank.server.errors import refuse
-
-GUARDED = ("/rerank", "/v1", "/v2", "/feedback")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+Header = Annotated[str | None, Security(APIKeyHeader(name="api-key", auto_error=False))]
 
 
 def is_key(given: str, key: SecretStr) -> bool:
@@ -19,29 +20,21 @@ def is_key(given: str, key: SecretStr) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogateescape"), wanted)
 
 
-class KeyGuard:
-    """Asks for the key on the rerank routes and for feedback, before a body is read.
+def require_key(request: Request, bearer: Bearer, header: Header) -> None:
+    """Refuse a request without the server's key, if there is one.
 
-    Health, readiness and metrics stay open, for probes; the page asks for itself.
+    A dependency of the routers whose routes need the key. FastAPI runs it before the route's
+    own dependencies, and so before any of the body is read.
+
+    Raises:
+        HTTPException: 401; the key is wrong or missing.
     """
-
-    def __init__(self, app: ASGIApp, key: SecretStr) -> None:
-        self._app, self._key = app, key
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        if scope["type"] == "http" and _is_guarded(scope["path"]):
-            kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not is_key(given.strip(), self._key):
-                reply = refuse(
-                    401,
-                    "a wrong key, or none: send Authorization: Bearer <key>",
-                    {"WWW-Authenticate": "Bearer"},
-                )
-                await reply(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def _is_guarded(path: str) -> bool:
-    return any(path == root or path.startswith(f"{root}/") for root in GUARDED)
+    key: SecretStr | None = request.app.state.service.settings.server_api_key
+    given = bearer.credentials if bearer else header
+    if key is None or (given is not None and is_key(given, key)):
+        return
+    raise HTTPException(
+        401,
+        "a wrong key, or none: send Authorization: Bearer <key>",
+        {"WWW-Authenticate": "Bearer"},
+    )

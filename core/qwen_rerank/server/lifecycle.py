@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 
 from qwen_rerank.server.app import make_app
-from qwen_rerank.server.logs import log_as_json
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.server.telemetry import log_as_json
 
 GRACE = 10
 """Seconds for connections to end; above `DRAIN_SECONDS`, so that all get their answers."""
