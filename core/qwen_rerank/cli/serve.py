@@ -30,6 +30,8 @@ SERVING = (
     "host",
     "port",
     "allowed_hosts",
+    "cors_origin",
+    "max_connections",
     "max_documents",
     "max_text",
     "max_body",

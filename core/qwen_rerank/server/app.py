@@ -11,14 +11,17 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwen_rerank import __version__
 from qwen_rerank.server import errors, feedback, routes
+from qwen_rerank.server.auth import UploadGuard
 from qwen_rerank.server.body import BodyMemory
 from qwen_rerank.server.errors import refuse
+from qwen_rerank.server.origins import OriginGuard
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.telemetry import AccessLog, is_request_id
 
@@ -26,6 +29,8 @@ PAGE_PATHS = re.compile(
     r"/(_stcore/.+|media/.+|component/.+|static/.+|index\.html|favicon\.png|manifest\.json)"
 )
 """What Streamlit's page loads besides `/`. Streamlit itself answers every path with its page."""
+
+REQUEST_ID = "X-Request-Id"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -58,13 +63,14 @@ def make_app(service: Service) -> FastAPI:
     if page is None:
         app.add_api_route("/", _no_page, methods=["GET"], include_in_schema=False)
     else:
-        app.router.routes += [Route("/", page, methods=["GET"]), PageMount("", page)]
-    _add_layers(app, service, page)
+        guarded = page if service.settings.server_api_key is None else UploadGuard(page)
+        app.router.routes += [Route("/", page, methods=["GET"]), PageMount("", guarded)]
+    _add_layers(app, service)
     return app
 
 
 class PageMount(Mount):
-    """Streamlit's app, for its own paths only."""
+    """Streamlit's app, for `/` and the paths that its page loads."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See `Mount.matches`."""
@@ -143,14 +149,23 @@ def _lifespan(service: Service, page: Any) -> Lifespan:
     return lifespan
 
 
-def _add_layers(app: FastAPI, service: Service, page: ASGIApp | None) -> None:
+def _add_layers(app: FastAPI, service: Service) -> None:
     """From the inside out: what an outer layer refuses costs nothing inside."""
     app.add_middleware(PathCleaner)
+    if service.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=[routes.RERANK_ID, REQUEST_ID, "Retry-After"],
+        )
+    app.add_middleware(OriginGuard, allowed=service.settings.origins)
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=service.settings.hosts, www_redirect=False
     )
     app.add_middleware(JSONRefusals)
-    app.add_middleware(AccessLog, metrics=service.metrics, page=page)
+    app.add_middleware(AccessLog, metrics=service.metrics)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-Id", validator=is_request_id)
 
 

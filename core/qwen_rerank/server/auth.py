@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Annotated
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qwen_rerank.server.errors import refuse
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
 Header = Annotated[str | None, Security(APIKeyHeader(name="api-key", auto_error=False))]
+
+
+MOST_SESSIONS = 10_000
+"""Visitors of the page to remember; the oldest are forgotten and enter the key again."""
+_UPLOAD = re.compile(r"/_stcore/upload_file/([^/]*)/.*")
+
+_admitted: dict[str, None] = {}
+"""Sessions of the page whose visitors entered the key, the newest last."""
 
 
 def is_key(given: str, key: SecretStr) -> bool:
@@ -38,3 +50,34 @@ def require_key(request: Request, bearer: Bearer, header: Header) -> None:
         "a wrong key, or none: send Authorization: Bearer <key>",
         {"WWW-Authenticate": "Bearer"},
     )
+
+
+def admit_session(session_id: str) -> None:
+    """Let a visitor of the page upload files: the key was entered there."""
+    _admitted.pop(session_id, None)
+    _admitted[session_id] = None
+    if len(_admitted) > MOST_SESSIONS:
+        del _admitted[next(iter(_admitted))]
+
+
+class UploadGuard:
+    """Refuses uploads to the page from sessions that did not enter the key.
+
+    Streamlit keeps the files of any session in memory.
+
+    Args:
+        page: Streamlit's app.
+    """
+
+    def __init__(self, page: ASGIApp) -> None:
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        upload = _UPLOAD.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if upload is None or upload[1] in _admitted:
+            await self._page(scope, receive, send)
+        else:
+            await refuse(401, "enter the key on the page before you upload a file")(
+                scope, receive, send
+            )

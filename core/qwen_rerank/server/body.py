@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
-from qwen_rerank.server.errors import OverloadedError, RequestTooLargeError
+from qwen_rerank.errors import OverloadedError, RequestTooLargeError
 
 DISCARDED = 8
 """How many times the limit is read and thrown away, so that a client that sends before it
@@ -21,9 +22,10 @@ VALUES_PER_DOCUMENT = 8
 """JSON values that a body may hold for each document: an object with a few fields. A million
 empty objects take over twenty times the memory of their text."""
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""A JSON string; one without an end goes to the end of the text, so that each byte is looked
-at once."""
+LARGE = 262_144
+"""Bytes of a body that is parsed beside the event loop."""
+
+_STRING = re.compile(rb'"[^"]*+"?')
 
 
 class BodyMemory:
@@ -74,7 +76,8 @@ async def json_body(request: Request) -> AsyncIterator[Any]:
 
     try:
         body = await _read(request, memory.limit, take)
-        yield parse(body, 1000 + VALUES_PER_DOCUMENT * settings.max_documents)
+        values = 1000 + VALUES_PER_DOCUMENT * settings.max_documents
+        yield await to_thread(parse, body, values) if len(body) > LARGE else parse(body, values)
     finally:
         memory.give_back(taken)
 
@@ -114,20 +117,21 @@ def check_values(body: bytearray, most: int) -> None:
     Raises:
         RequestTooLargeError: There are more than `most`.
     """
-    if sum(body.count(mark) for mark in (b",", b"[", b"{", b'"')) <= most:
-        return
+    if _count(body, b",", b"[", b"{", b'"') <= most:
+        return  # few, even if those in texts count
+    text = bytes(body).replace(b"\\\\", b"").replace(b'\\"', b"")
     count = last = 0
-    for string in _STRING.finditer(body):
-        count += 1 + _separators(body, last, string.start())
+    for string in _STRING.finditer(text):
+        count += 1 + _count(text[last : string.start()], b",", b"[", b"{")
         last = string.end()
         if count > most:
             break
-    if count + _separators(body, last, len(body)) > most:
+    if count + _count(text[last:], b",", b"[", b"{") > most:
         raise RequestTooLargeError(f"the body has more than {most} values: send fewer documents")
 
 
-def _separators(body: bytearray, start: int, stop: int) -> int:
-    return sum(body.count(mark, start, stop) for mark in (b",", b"[", b"{"))
+def _count(text: bytes | bytearray, *marks: bytes) -> int:
+    return sum(map(text.count, marks))
 
 
 async def _read(request: Request, limit: int, take: Callable[[int], None]) -> bytearray:

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 
 from asgi_correlation_id import correlation_id
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,15 +77,10 @@ class AccessLog:
 
     Requests to the page are left out. A path without a route has the label "other", so that
     a scanner does not fill the metrics.
-
-    Args:
-        app: The layers inside.
-        metrics: Where to count.
-        page: The page's app, or `None`.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, page: ASGIApp | None) -> None:
-        self._app, self._metrics, self._page = app, metrics, page
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -102,15 +98,18 @@ class AccessLog:
         try:
             await self._app(scope, receive, note_status)
         finally:
-            if self._page is None or scope.get("endpoint") is not self._page:
-                self._note(scope, status, time.perf_counter() - start)
+            self._note(scope, status, time.perf_counter() - start)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
-        path = getattr(route, "path", "other")
+        if not isinstance(route, APIRoute):
+            if "endpoint" in scope:  # the page's
+                return
+            route = None
+        path = route.path if route else "other"
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.duration.labels(path).observe(seconds)
-        if STATUS not in getattr(route, "tags", ()) and status != CLIENT_CLOSED_REQUEST:
+        if not (route and STATUS in route.tags) and status != CLIENT_CLOSED_REQUEST:
             documents = scope.get("state", {}).get("documents")
             fields = {"route": path, "status": status, "documents": documents}
             access_log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
@@ -144,12 +143,66 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class RateLimit(logging.Filter):
+    """Of equal errors, and of requests that are refused alike, lets a few pass in a second.
+
+    A crowd of clients must not fill the disk. The next line that passes counts the others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[object, tuple[int, int, int]] = {}
+        """For each place in the code and each status: the second, the lines that passed in it,
+        and the lines left out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter.filter`."""
+        fields: dict[str, object] = getattr(record, "fields", {})
+        status = fields.get("status", 0)
+        if record.levelno < logging.WARNING and isinstance(status, int) and status < 400:
+            return True
+        kind = (record.pathname, record.lineno, status)
+        second, passed, left_out = self._passed.get(kind, (0, 0, 0))
+        if second != int(record.created):
+            second, passed = int(record.created), 0
+        if passed == LINES_PER_SECOND:
+            self._passed[kind] = second, passed, left_out + 1
+            return False
+        self._passed[kind] = second, passed + 1, 0
+        if left_out:
+            record.fields = {**fields, "left_out": left_out}
+        return True
+
+
+class JSONLogger(logging.Logger):
+    """A logger whose handlers all write JSON, for libraries that bring their own handlers."""
+
+    def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's own name
+        """See `logging.Logger.addHandler`."""
+        hdlr.setFormatter(JSONFormatter())
+        hdlr.addFilter(RATE_LIMIT)
+        super().addHandler(hdlr)
+
+
+RATE_LIMIT = RateLimit()
+
+
 def log_as_json(level: int = logging.INFO) -> None:
-    """Send this package's and uvicorn's logs to stderr, and nobody else's handlers."""
+    """Make JSON lines on stderr of every log of this process.
+
+    Streamlit gives each of its loggers a handler when it makes the logger, some of them later:
+    `JSONLogger` sees to those. Uvicorn tells of each start and stop, which is too much.
+    """
+    logging.setLoggerClass(JSONLogger)
     handler = logging.StreamHandler()
-    handler.setFormatter(JSONFormatter())
+    logging.root.handlers = [handler]
+    loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    for one in {handler for logger in loggers for handler in logger.handlers}:
+        one.setFormatter(JSONFormatter())
+        one.addFilter(RATE_LIMIT)
+    logging.captureWarnings(True)
     for name, least in (("qwen_rerank", level), ("uvicorn.error", logging.WARNING)):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
+        logger.handlers, logger.propagate = [], True
         logger.setLevel(least)
     logging.getLogger("uvicorn.access").disabled = True  # `AccessLog` logs requests
