@@ -15,6 +15,7 @@ import requests
 import uvicorn
 
 from qwen_rerank.server.app import make_app
+from qwen_rerank.server.connections import limited_config
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import word_overlap
@@ -76,7 +77,7 @@ class Running:
 def serving(**settings: Any) -> Iterator[Running]:
     """A REST server on a free port, ready."""
     service = Service(ServerSettings(**{"ui": False, **settings}))
-    config = uvicorn.Config(make_app(service), log_config=None, ws="none")
+    config = limited_config(make_app(service), service.settings.max_connections, ws="none")
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

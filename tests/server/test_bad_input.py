@@ -32,7 +32,8 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "empty": (b"", 400),
     "not UTF-8": (b'{"query": "\xff\xfe"}', 400),
     "a NUL between fields": (b'{"query": "a",\x00 "documents": ["d"]}', 400),
-    "deeply nested": (b"[" * 100_000, 400),
+    "deeply nested": (b"[" * 50_000, 400),
+    "too many brackets": (b"[" * 100_000, 413),
     "a number": (b"7", 422),
     "null": (b"null", 422),
     "a list": (b"[]", 422),
@@ -146,6 +147,17 @@ def test_a_declared_size_is_refused_before_the_body_is_asked_for(fake: Running) 
         assert caller.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_the_key_is_checked_before_the_body_is_read() -> None:
+    with serving(scorer=FakeScorer(), server_api_key="horse") as guarded:
+        place = urlsplit(guarded.url)
+        with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as caller:
+            caller.sendall(
+                b"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 1000\r\n\r\n"
+            )
+            assert caller.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_a_form_of_another_site_is_refused(fake: Running, kind: str) -> None:
     data = json.dumps(GOOD).encode()
@@ -163,11 +175,17 @@ def test_wrong_methods(fake: Running, path: str, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/models", "/v1/", "/v2/x/y", "/rerank/", "/rerank/x", "/health/x"]
+    "path", ["/v1", "/v1/nothing", "/v1/", "/v2/x/y", "/rerank/x", "/health/x", "/info/x", "//x"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_unknown_paths(fake: Running, path: str, method: str) -> None:
     said(requests.request(method, fake.url + path, timeout=30, allow_redirects=False), 404)
+
+
+@pytest.mark.parametrize("path", ["//rerank", "/rerank/", "/v1//rerank", "//v2/rerank//"])
+def test_a_base_url_may_end_in_a_slash(fake: Running, path: str) -> None:
+    reply = fake.post(GOOD, path, allow_redirects=False)
+    assert len(reply.json()["results"]) == 1
 
 
 def test_foreign_hosts(fake: Running) -> None:
@@ -188,13 +206,15 @@ def test_a_key() -> None:
             "Bearer \xff",
         ]
         for header in wrong:
-            for path in ("/rerank", "/v1/rerank", "/v2/rerank", "/v1/models"):
+            for path in ("/rerank", "/v1/rerank", "/v2/rerank", "/rerank/", "//rerank"):
                 reply = guarded.post(
                     GOOD, path, headers={"Authorization": header.encode("latin-1")}
                 )
                 said(reply, 401)
                 assert reply.headers["WWW-Authenticate"] == "Bearer"
                 assert "correct" not in reply.text
-        assert guarded.post(GOOD, headers={"Authorization": "Bearer correct horse"}).ok
+        for right in ({"Authorization": "Bearer correct horse"}, {"api-key": "correct horse"}):
+            assert guarded.post(GOOD, headers=right).ok
+        said(guarded.post(GOOD, headers={"api-key": "correct"}), 401)
         assert requests.get(guarded.url + "/health", timeout=30).ok
         assert "correct" not in repr(guarded.service.settings)

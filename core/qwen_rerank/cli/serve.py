@@ -30,6 +30,8 @@ SERVING = (
     "host",
     "port",
     "allowed_hosts",
+    "cors_origin",
+    "max_connections",
     "max_documents",
     "max_text",
     "max_body",
@@ -65,7 +67,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
+    for package in ("asgi_correlation_id", "fastapi", "uvicorn", "prometheus_client"):
         if find_spec(package) is None:
             raise MissingDependencyError(package, "server")
     from qwen_rerank.server.lifecycle import serve

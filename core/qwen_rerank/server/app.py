@@ -1,39 +1,36 @@
-"""Puts the server together: routes, limits, and the page at the root."""
+"""Puts the server together: its routes, the layers around them, and the page at the root."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from fastapi import FastAPI, Request
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Match, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwen_rerank import __version__
-from qwen_rerank.server import errors, feedback, routes, status
-from qwen_rerank.server.access_log import Watch
-from qwen_rerank.server.auth import KeyGuard
-from qwen_rerank.server.body_limit import BodyLimit
+from qwen_rerank.server import errors, feedback, routes
+from qwen_rerank.server.auth import UploadGuard
+from qwen_rerank.server.body import BodyMemory
 from qwen_rerank.server.errors import refuse
-from qwen_rerank.server.hosts import HostGuard
+from qwen_rerank.server.origins import OriginGuard
 from qwen_rerank.server.service import Service
+from qwen_rerank.server.telemetry import AccessLog, is_request_id
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-ALLOWED = {
-    "/rerank": "POST",
-    "/v1/rerank": "POST",
-    "/v2/rerank": "POST",
-    "/feedback": "POST",
-    "/health": "GET, HEAD",
-    "/ready": "GET, HEAD",
-    "/metrics": "GET, HEAD",
-    "/openapi.json": "GET, HEAD",
-}
-"""Paths and their methods: whatever else comes to them is answered here, for the page,
-mounted behind them at the root, would answer every path with itself."""
-RESERVED = ("/v1", "/v2", "/rerank", "/feedback", "/health", "/ready", "/metrics")
-"""Below these there is nothing but the API: no page, a plain 404."""
+PAGE_PATHS = re.compile(
+    r"/(_stcore/.+|media/.+|component/.+|static/.+|index\.html|favicon\.png|manifest\.json)"
+)
+"""What Streamlit's page loads besides `/`. Streamlit itself answers every path with its page."""
+
+REQUEST_ID = "X-Request-Id"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -41,7 +38,9 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def make_app(service: Service) -> FastAPI:
     """The ASGI app of a service: REST, and the page if its settings want one.
 
-    Interactive API pages are off, because they load their code from elsewhere.
+    Its routes are the one table: the page is behind them and answers its own paths only, so
+    that an unknown path or a wrong method is FastAPI's 404 or 405. Interactive API pages are
+    off, because they load their code from elsewhere.
 
     Raises:
         MissingDependencyError: The page is wanted and Streamlit is not installed.
@@ -53,20 +52,83 @@ def make_app(service: Service) -> FastAPI:
         description="Qwen3-Reranker over HTTP.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(service, page),
     )
     app.state.service = service
+    app.state.bodies = BodyMemory(service.settings.max_body)
     errors.register(app)
-    app.include_router(routes.router)
-    app.include_router(feedback.router)
-    app.include_router(status.router)
-    _add_refusals(app)
-    if page is not None:
-        app.mount("/", page)
-    else:
+    for router in (routes.router, feedback.router, routes.status_router):
+        app.include_router(router)
+    if page is None:
         app.add_api_route("/", _no_page, methods=["GET"], include_in_schema=False)
+    else:
+        guarded = page if service.settings.server_api_key is None else UploadGuard(page)
+        app.router.routes += [Route("/", page, methods=["GET"]), PageMount("", guarded)]
     _add_layers(app, service)
     return app
+
+
+class PageMount(Mount):
+    """Streamlit's app, for `/` and the paths that its page loads."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """See `Mount.matches`."""
+        if PAGE_PATHS.fullmatch(scope.get("path", "")):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+class PathCleaner:
+    """Takes `//rerank` and `/rerank/` as `/rerank`: clients add a path to a base URL."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "http":
+            scope["path"] = re.sub("/{2,}", "/", scope["path"]).rstrip("/") or "/"
+        await self._app(scope, receive, send)
+
+
+class JSONRefusals:
+    """Makes JSON of the plain-text errors of Starlette's layers and of the page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        start: Message | None = None
+        text = b""
+
+        async def as_json(message: Message) -> None:
+            nonlocal start, text
+            if message["type"] == "http.response.start" and _is_text_error(message):
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                text += message.get("body", b"")
+                if not message.get("more_body"):
+                    await _json_error(start, text)(scope, receive, send)
+
+        await self._app(scope, receive, as_json if scope["type"] == "http" else send)
+
+
+def _is_text_error(start: Message) -> bool:
+    kind = dict(start["headers"]).get(b"content-type", b"text/plain")
+    return bool(start["status"] >= 400 and kind.startswith(b"text/plain"))
+
+
+def _json_error(start: Message, text: bytes) -> JSONResponse:
+    message = text.decode("utf-8", "replace")
+    if message == "Invalid host header":
+        message = "this server has another host name; allow this one with --allowed-hosts"
+    replaced = (b"content-type", b"content-length")
+    kept = {k.decode(): v.decode() for k, v in start["headers"] if k.lower() not in replaced}
+    return refuse(start["status"], message, kept)
 
 
 def _page(service: Service) -> Any:
@@ -87,34 +149,24 @@ def _lifespan(service: Service, page: Any) -> Lifespan:
     return lifespan
 
 
-def _add_refusals(app: FastAPI) -> None:
-    for path, methods in ALLOWED.items():
-        app.add_api_route(path, _wrong_method(methods), methods=METHODS, include_in_schema=False)
-    for root in RESERVED:
-        for path in (root, f"{root}/{{rest:path}}"):
-            app.add_api_route(path, _unknown, methods=METHODS, include_in_schema=False)
-
-
 def _add_layers(app: FastAPI, service: Service) -> None:
-    """From the inside out: what is refused outside costs nothing inside."""
-    settings = service.settings
-    app.add_middleware(BodyLimit, limit=settings.max_body)
-    if settings.server_api_key is not None:
-        app.add_middleware(KeyGuard, key=settings.server_api_key)
-    app.add_middleware(HostGuard, hosts=settings.hosts)
-    app.add_middleware(Watch, metrics=service.metrics)
-
-
-def _wrong_method(allowed: str) -> Callable[[Request], JSONResponse]:
-    def refusal(request: Request) -> JSONResponse:
-        message = f"{request.url.path} takes {allowed}, not {request.method}"
-        return refuse(405, message, {"Allow": allowed})
-
-    return refusal
-
-
-def _unknown(_: Request) -> JSONResponse:
-    return refuse(404, "there is no such path; /openapi.json describes those that there are")
+    """From the inside out: what an outer layer refuses costs nothing inside."""
+    app.add_middleware(PathCleaner)
+    if service.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=[routes.RERANK_ID, REQUEST_ID, "Retry-After"],
+        )
+    app.add_middleware(OriginGuard, allowed=service.settings.origins)
+    app.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=service.settings.hosts, www_redirect=False
+    )
+    app.add_middleware(JSONRefusals)
+    app.add_middleware(AccessLog, metrics=service.metrics)
+    app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-Id", validator=is_request_id)
 
 
 def _no_page() -> JSONResponse:

@@ -1,16 +1,17 @@
-"""Turns every failure into a JSON reply with a text in it."""
+"""Every way in which the server refuses a request, and the JSON that says so."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from qwen_rerank.errors import (
     BadScoresError,
@@ -24,44 +25,68 @@ from qwen_rerank.errors import (
     ScorerUnavailableError,
     UnknownRerankError,
 )
-from qwen_rerank.server.answers import error
-from qwen_rerank.server.refusals import ClientGoneError
 
-STATUS = {RequestTooLargeError: 413, ClientGoneError: 499, DeadlineError: 504}
-"""Of refusals; 499 is nginx's, for logs and metrics."""
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that hangs up; it appears in logs and metrics only."""
+
+STATUS = {RequestTooLargeError: 413, DeadlineError: 504}
+"""Of the errors whose message is for the client."""
 
 logger = logging.getLogger(__name__)
 
 
+def error_body(message: str, status: int) -> dict[str, Any]:
+    """The body of every error: `detail` for most clients, `error` as OpenAI's clients read it."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"detail": message, "error": {"message": message, "type": kind, "code": status}}
+
+
 def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A reply that says why there is no other."""
-    return JSONResponse(error(message, status), status, headers)
+    """An error as a response."""
+    return JSONResponse(error_body(message, status), status, headers)
 
 
 def register(app: FastAPI) -> None:
-    """Answer for all that a route may raise."""
+    """Set the handlers for all that a route may raise."""
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(QwenRerankError, _ours)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _http(_: Request, failure: Exception) -> JSONResponse:
+async def _http(request: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, HTTPException)  # noqa: S101 - what it is registered for
-    return refuse(failure.status_code, str(failure.detail), failure.headers)
+    headers = dict(failure.headers or {})
+    if failure.status_code == 404 and failure.detail == "Not Found":
+        return refuse(404, f"there is no path {request.url.path:.100}: see /openapi.json")
+    if failure.status_code == 405:
+        allowed = headers["Allow"] = _allowed(headers.get("Allow", ""))
+        return refuse(405, f"{request.url.path} takes {allowed}, not {request.method}", headers)
+    return refuse(failure.status_code, str(failure.detail), headers)
+
+
+def _allowed(methods: str) -> str:
+    """The methods of a path: each that answers GET answers HEAD, too."""
+    names = {name.strip() for name in methods.split(",")}
+    return ", ".join(sorted(names | ({"HEAD"} if "GET" in names else set())))
 
 
 async def _validation(_: Request, failure: Exception) -> JSONResponse:
-    """Names the fields; never repeats what stood in them."""
-    assert isinstance(failure, RequestValidationError | ValidationError)  # noqa: S101
-    return refuse(422, "; ".join(dict.fromkeys(_sentence(one) for one in failure.errors()[:3])))
+    """Name the fields; never repeat what the client sent in them."""
+    assert isinstance(failure, ValidationError)  # noqa: S101 - what it is registered for
+    errors = failure.errors(include_input=False, include_context=False, include_url=False)
+    return refuse(422, "; ".join(dict.fromkeys(_sentence(one) for one in errors[:3])))
 
 
-def _sentence(one: Mapping[str, object]) -> str:
-    place = [part for part in one["loc"] if part not in {"str", "TextDocument"}]  # type: ignore[attr-defined]
+def _sentence(one: Mapping[str, Any]) -> str:
+    place = [part for part in one["loc"] if part not in {"str", "TextDocument"}]
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return f"{name.lstrip('.') or 'body'}: {str(one['msg']).lower()}"
+
+
+async def _disconnected(_: Request, __: Exception) -> JSONResponse:
+    return refuse(CLIENT_CLOSED_REQUEST, "the client closed the connection")
 
 
 async def _ours(_: Request, failure: Exception) -> JSONResponse:
@@ -74,22 +99,23 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, FeedbackError):
         logger.error("feedback is not kept: %s", failure)
         return refuse(503, "the feedback could not be kept", {"Retry-After": "5"})
-    note(failure)
+    log_failure(failure)
     if isinstance(failure, ScorerUnavailableError):
-        return refuse(503, "the scorer is out of reach", {"Retry-After": "5"})
+        return refuse(503, "the scorer can't be reached", {"Retry-After": "5"})
     broken = isinstance(failure, BadScoresError)
     return refuse(502 if broken else 500, "the model could not score, see the server's log")
 
 
 async def _unexpected(_: Request, failure: Exception) -> JSONResponse:
-    note(failure)
-    return refuse(500, "something went wrong, see the server's log")
+    log_failure(failure)
+    return refuse(500, "an unexpected error, see the server's log")
 
 
-def note(failure: Exception) -> None:
+def log_failure(failure: Exception) -> None:
     """Log what clients and visitors are not told.
 
-    Of a failure that is not ours the frames, not the message: it may hold a user's text.
+    Of another library's error it logs the place in the code and not the message, which may
+    hold a user's text.
     """
     if isinstance(failure, QwenRerankError):
         logger.error("scoring failed: %s", failure)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qwen_rerank.server import answers
-from qwen_rerank.server.schemas import FeedbackBody, RerankBody, TextsBody
+from qwen_rerank.server.errors import error_body
+from qwen_rerank.server.schemas import (
+    FeedbackBody,
+    RerankBody,
+    TextsBody,
+    common_reply,
+    native_reply,
+    tei_reply,
+)
 from qwen_rerank.types import RerankResult
 
 ZH_QUERY = "客户投诉响应超时的SOP处理流程"
@@ -34,15 +41,15 @@ EN_DOCUMENTS = [
 
 _RESULTS = [RerankResult(1, 0.9713), RerankResult(0, 0.0126)]
 _TEXTS = ["Delivery takes three days.", "Refunds are paid within five working days."]
-_ASKED = {"query": EN_QUERY, "documents": _TEXTS, "top_n": 2}
-_ASKED_TEI = {"query": EN_QUERY, "texts": _TEXTS}
+_REQUEST = {"query": EN_QUERY, "documents": _TEXTS, "top_n": 2}
+_TEI_REQUEST = {"query": EN_QUERY, "texts": _TEXTS}
 _ID = "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10"
-_COMMON = answers.common(_ID, _RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
+_COMMON = common_reply(_ID, _RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
     "created": 1_770_000_000
 }
 _FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
-_OWN = {**answers.own(_RESULTS, _TEXTS), **_COMMON}
-_BARE = answers.bare(_RESULTS, _TEXTS, with_texts=False)
+_NATIVE = {**native_reply(_RESULTS, _TEXTS), **_COMMON}
+_TEI = tei_reply(_RESULTS, _TEXTS, with_texts=False)
 
 _REFUSALS = {
     400: "the body is not JSON",
@@ -61,21 +68,21 @@ _FEEDBACK_REFUSALS = {
 
 
 def _api(
-    bodies: dict[str, tuple[Any, Any, Any]], said: str, refusals: dict[int, str]
+    bodies: dict[str, tuple[Any, Any, Any]], description: str, refusals: dict[int, str]
 ) -> dict[str, Any]:
-    """What OpenAPI says of a route: bodies by name, each a schema, a request and a reply."""
+    """The OpenAPI description of a route: bodies by name, each a schema, a request and a reply."""
     schemas = [model.model_json_schema() for model, _, _ in bodies.values()]
-    asked = {name: {"value": value} for name, (_, value, _) in bodies.items()}
+    requests = {name: {"value": value} for name, (_, value, _) in bodies.items()}
     replies = {name: {"value": value} for name, (_, _, value) in bodies.items()}
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     return {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema, "examples": asked}},
+            "content": {"application/json": {"schema": schema, "examples": requests}},
         },
         "responses": {
             "200": {
-                "description": said,
+                "description": description,
                 "content": {"application/json": {"examples": replies}},
             },
             **{str(status): _refusal(status, text) for status, text in refusals.items()},
@@ -84,17 +91,19 @@ def _api(
 
 
 def _refusal(status: int, text: str) -> dict[str, Any]:
-    example = answers.error(text, status)
+    example = error_body(text, status)
     return {"description": text, "content": {"application/json": {"example": example}}}
 
 
 _RANKING = "The ranking, best first"
 RERANK_API = _api(
-    {"documents": (RerankBody, _ASKED, _OWN), "texts": (TextsBody, _ASKED_TEI, _BARE)},
+    {"documents": (RerankBody, _REQUEST, _NATIVE), "texts": (TextsBody, _TEI_REQUEST, _TEI)},
     _RANKING,
     _REFUSALS,
 )
-V1_API = _api({"documents": (RerankBody, {"model": "any", **_ASKED}, _COMMON)}, _RANKING, _REFUSALS)
+V1_API = _api(
+    {"documents": (RerankBody, {"model": "any", **_REQUEST}, _COMMON)}, _RANKING, _REFUSALS
+)
 FEEDBACK_API = _api(
     {"feedback": (FeedbackBody, _FEEDBACK, _FEEDBACK)}, "It is kept", _FEEDBACK_REFUSALS
 )

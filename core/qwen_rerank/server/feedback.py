@@ -1,27 +1,29 @@
-"""The route on which users say what a ranking was good for."""
+"""The route for feedback on rankings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 
+from qwen_rerank.server.auth import require_key
+from qwen_rerank.server.body import JSONBody
 from qwen_rerank.server.examples import FEEDBACK_API
-from qwen_rerank.server.routes import Here, json_of
+from qwen_rerank.server.routes import ServiceOfApp
 from qwen_rerank.server.schemas import FeedbackBody
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], dependencies=[Depends(require_key)])
 
 
 @router.post("/feedback", openapi_extra=FEEDBACK_API)
-async def feedback(request: Request, service: Here) -> dict[str, Any]:
+async def feedback(service: ServiceOfApp, content: JSONBody) -> dict[str, Any]:
     """Say which results of a rerank were relevant, and whether the final answer was adopted.
 
-    What is answered with 200 is kept. Said again, the last time counts. An answer that was
-    made without reranking has no id: `{"reranked": false, "adopted": true}` counts it.
+    Status 200 means that it is kept. When it is sent again, the last value counts. An answer
+    that was made without reranking has no id: `{"reranked": false, "adopted": true}` counts it.
     """
-    body = FeedbackBody.model_validate(await json_of(request))
+    body = FeedbackBody.read(content, service.settings.max_documents)
     if service.recorder is None:
         raise HTTPException(404, "no feedback is kept here: it needs --feedback FILE")
     if body.id is not None:

@@ -9,19 +9,21 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
 from qwen_rerank.server.app import make_app
-from qwen_rerank.server.logs import log_as_json
+from qwen_rerank.server.connections import limited_config
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.server.telemetry import log_as_json
 
 GRACE = 10
 """Seconds for connections to end; above `DRAIN_SECONDS`, so that all get their answers."""
 LINGER = 0.5
 """Seconds of 503 for new requests before the port closes: who is just connecting hears why."""
+WAITING = 1024
+"""Connections that the system keeps until the server accepts them."""
 LARGEST_FRAME = 20 << 20
 """Bytes in a WebSocket frame from the page: an uploaded file comes another way."""
 
@@ -38,6 +40,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; Streamlit gives uvicorn's loggers its own handlers while it starts."""
         await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(WAITING)  # asyncio would accept as many at once
         log_as_json()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -62,11 +66,18 @@ def serve(settings: ServerSettings, say: Say) -> None:
         QwenRerankError: The settings or the model are not usable.
         OSError: The port is taken.
     """
+    log_as_json()
     service = Service(settings)
     app = make_app(service)
-    log_as_json()  # behind the page: importing Streamlit sets up uvicorn's loggers
     listening = _listen(settings)
-    server = DrainingServer(_config(app), service)
+    config = limited_config(
+        app,
+        settings.max_connections,
+        ws="websockets-sansio",  # what Streamlit chooses for itself
+        ws_max_size=LARGEST_FRAME,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = DrainingServer(config, service)
     try:
         asyncio.run(_serve(server, service, listening, say))
     except KeyboardInterrupt:
@@ -108,18 +119,6 @@ def _listen(settings: ServerSettings) -> socket.socket:
         raise OSError(f"can't listen on {settings.host}:{settings.port}: {error}") from None
     listening.set_inheritable(True)
     return listening
-
-
-def _config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        ws="websockets-sansio",  # what Streamlit chooses for itself
-        ws_max_size=LARGEST_FRAME,
-        timeout_graceful_shutdown=GRACE,
-        server_header=False,
-    )
 
 
 def _address(host: str, port: int) -> str:

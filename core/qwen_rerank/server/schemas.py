@@ -1,21 +1,28 @@
-"""What clients send."""
+"""What clients send, and what the server sends back."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-TopN = Annotated[int, Field(strict=True, ge=1)]
+from qwen_rerank.errors import RequestTooLargeError
+from qwen_rerank.rows import rows
+from qwen_rerank.types import RerankResult
 
-
-class TextDocument(BaseModel):
-    """A document as an object, as Cohere's first API allows it."""
-
-    text: str
-
-
-_TEXT_SCHEMA = {
+_DOCUMENT = {
     "anyOf": [
         {"type": "string"},
         {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
@@ -23,8 +30,36 @@ _TEXT_SCHEMA = {
 }
 
 
-class RerankBody(BaseModel):
-    """A query and its candidates.
+def _document_text(document: Any) -> Any:
+    """The text of a document, which may be an object as Cohere's first API allows it."""
+    text = document.get("text") if isinstance(document, dict) else document
+    if not isinstance(text, str):
+        raise PydanticCustomError("document", 'must be a text, or an object with a "text"')
+    return text
+
+
+def _check_count(values: Any, info: ValidationInfo) -> Any:
+    """Refuse a list that is too long before any item is looked at."""
+    limit = (info.context or {}).get("max_documents")
+    if isinstance(values, list) and limit is not None and len(values) > limit:
+        raise RequestTooLargeError(
+            f"{len(values)} {info.field_name}, and {limit} is the most: send them in several "
+            "requests"
+        )
+    return values
+
+
+_FEW = (Field(fail_fast=True), BeforeValidator(_check_count))
+"""The checks of each list that clients send: its length, then its items up to a bad one."""
+
+Document = Annotated[str, BeforeValidator(_document_text), WithJsonSchema(_DOCUMENT)]
+Index = Annotated[int, Field(strict=True, ge=0)]
+TopN = Annotated[int, Field(strict=True, ge=1)]
+Boolean = Annotated[bool, Field(strict=True)]
+
+
+class Body(BaseModel):
+    """What all bodies have in common.
 
     Fields that other servers know and this one does not need, such as `model`, are ignored,
     and so is null where a field may be left out.
@@ -32,10 +67,22 @@ class RerankBody(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
+    @classmethod
+    def read(cls, content: Any, max_documents: int) -> Self:
+        """The body that a client sent.
+
+        Raises:
+            ValidationError: It is not of this shape.
+            RequestTooLargeError: A list in it has more than `max_documents` items.
+        """
+        return cls.model_validate(content, context={"max_documents": max_documents})
+
+
+class RankingBody(Body):
+    """What each request for a ranking may hold."""
+
     query: str
-    """What is searched for."""
-    documents: list[Annotated[str | TextDocument, WithJsonSchema(_TEXT_SCHEMA)]]
-    """The candidates, in the retriever's order."""
+    """The search query."""
     top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("top_n", "top_k"))
     """The most results to return; all when left out."""
     instruction: str | None = Field(
@@ -44,50 +91,54 @@ class RerankBody(BaseModel):
     """The task in one English sentence; the server's own when left out."""
     score_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     """Leave out documents that score below this value."""
+
+
+class RerankBody(RankingBody):
+    """A query and its candidates."""
+
+    documents: Annotated[list[Document], *_FEW]
+    """The candidates, in the retriever's order."""
     return_documents: bool | None = None
     """Whether `results` repeat the documents' texts."""
 
     @property
-    def document_texts(self) -> list[str]:
-        """The documents as plain texts."""
-        return [d if isinstance(d, str) else d.text for d in self.documents]
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return self.documents
 
 
-class TextsBody(BaseModel):
-    """The same as Text Embeddings Inference takes it."""
+class TextsBody(RankingBody):
+    """The same in the form of Text Embeddings Inference."""
 
-    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
-
-    query: str
-    """What is searched for."""
-    texts: list[str]
+    texts: Annotated[list[str], *_FEW]
     """The candidates, in the retriever's order."""
     return_text: bool | None = None
     """Whether the reply repeats the texts."""
-    instruction: str | None = None
-    """The task in one English sentence; the server's own when left out."""
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return self.texts
 
 
-class FeedbackBody(BaseModel):
-    """What somebody says of a rerank: which results were relevant, whether the answer was taken.
+class FeedbackBody(Body):
+    """Which results of a rerank were relevant, and whether the answer was adopted.
 
-    Of each of the two, the last that was said counts; null says nothing.
+    Of each of the two the last value counts; null changes nothing.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
     id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """The `X-Rerank-Id` of the reply, which is also its `id`."""
-    reranked: Annotated[bool, Field(strict=True)] = True
+    reranked: Boolean = True
     """False, with `adopted` and no id, for an answer that was made without reranking."""
-    relevant: list[Annotated[int, Field(strict=True, ge=0)]] | None = None
-    """The `index` of each relevant document; an empty list says that there is none."""
-    adopted: Annotated[bool, Field(strict=True)] | None = None
-    """Whether the final answer was taken."""
+    relevant: Annotated[list[Index], *_FEW] | None = None
+    """The `index` of each relevant document; an empty list means that there is none."""
+    adopted: Boolean | None = None
+    """Whether the user took the final answer."""
 
     @model_validator(mode="after")
-    def _name_what_is_meant(self) -> FeedbackBody:
-        """A lost id must not pass for an answer without reranking."""
+    def _check_id(self) -> FeedbackBody:
+        """Without this, a lost id would count as an answer without reranking."""
         if self.reranked and self.id is None:
             raise ValueError("id is needed, or reranked false")
         if not self.reranked and (self.id or self.relevant is not None or self.adopted is None):
@@ -95,7 +146,60 @@ class FeedbackBody(BaseModel):
         return self
 
 
-def kind_of(body: Any) -> type[RerankBody] | type[TextsBody]:
-    """Which of the two a body is meant to be."""
-    texts = isinstance(body, dict) and "texts" in body and "documents" not in body
+def body_type(content: Any) -> type[RerankBody] | type[TextsBody]:
+    """The model for the body of `POST /rerank`, which takes two shapes."""
+    texts = isinstance(content, dict) and "texts" in content and "documents" not in content
     return TextsBody if texts else RerankBody
+
+
+def native_reply(results: Sequence[RerankResult], documents: Sequence[str]) -> dict[str, Any]:
+    """This project's shape: each document with its score, its rank and its original index."""
+    return {"reranked_documents": rows(results, documents)}
+
+
+def common_reply(
+    rerank_id: str,
+    results: Sequence[RerankResult],
+    documents: Sequence[str],
+    model: str,
+    *,
+    version: str,
+    with_texts: bool,
+) -> dict[str, Any]:
+    """One shape that the clients of Cohere, Jina, Voyage, vLLM and Infinity all parse.
+
+    `document` is there on request only: some clients fail on null, some on a text and some
+    on an object. Tokens are not counted, and nothing is billed.
+    """
+    scored = [
+        {
+            "index": result.index,
+            "relevance_score": result.score,
+            **({"document": {"text": documents[result.index]}} if with_texts else {}),
+        }
+        for result in results
+    ]
+    return {
+        "id": rerank_id,
+        "object": "rerank",
+        "created": int(time.time()),
+        "model": model,
+        "results": scored,
+        "data": scored,
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        "meta": {"api_version": {"version": version}, "billed_units": {"search_units": 0}},
+    }
+
+
+def tei_reply(
+    results: Sequence[RerankResult], texts: Sequence[str], *, with_texts: bool
+) -> list[dict[str, Any]]:
+    """The shape of Text Embeddings Inference: a list, best first."""
+    return [
+        {
+            "index": result.index,
+            "score": result.score,
+            **({"text": texts[result.index]} if with_texts else {}),
+        }
+        for result in results
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -11,6 +12,19 @@ from qwen_rerank.scorers.remote.key import checked_key
 from qwen_rerank.settings import RerankerSettings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _checked_origins(text: str | None) -> str | None:
+    for origin in _names(text):
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"cors_origin takes origins such as https://app.example, got {origin}")
+    return text
+
+
+def _names(text: str | None) -> list[str]:
+    """The parts of a text between its commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 class ServerSettings(RerankerSettings):
@@ -29,6 +43,11 @@ class ServerSettings(RerankerSettings):
     allowed_hosts: str | None = None
     """Host names that requests may be addressed to, separated by commas; `None` means this
     machine's loopback names when listening on loopback, and any name otherwise."""
+    cors_origin: Annotated[str | None, AfterValidator(_checked_origins)] = None
+    """Origins such as `https://app.example`, separated by commas, whose pages may use this
+    server from a visitor's browser; `None` means this server's own page only."""
+    max_connections: int = Field(default=1000, ge=1)
+    """The most connections; never more than half of the files that the process may open."""
     max_documents: int = Field(default=10_000, ge=1)
     """The most documents in a request."""
     max_text: int = Field(default=200_000, ge=1)
@@ -52,5 +71,10 @@ class ServerSettings(RerankerSettings):
     def hosts(self) -> list[str]:
         """The host names to answer to; `["*"]` means any."""
         if self.allowed_hosts:
-            return [name.strip() for name in self.allowed_hosts.split(",") if name.strip()]
+            return _names(self.allowed_hosts)
         return ["localhost", "127.0.0.1", "[::1]", "::1"] if self.host in LOOPBACK else ["*"]
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of `cors_origin`."""
+        return _names(self.cors_origin)

@@ -1,26 +1,43 @@
-"""What the server counts, in Prometheus' terms."""
+"""Metrics, the access log and JSON log lines. None of them holds a user's text."""
 
 from __future__ import annotations
 
+import json
+import logging
+import re
+import time
+from datetime import UTC, datetime
+
+from asgi_correlation_id import correlation_id
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qwen_rerank.server.errors import CLIENT_CLOSED_REQUEST
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 PAIRS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 TOKENS = (64, 256, 512, 768, 1024, 1536, 2048, 4096, 8192, 16384)
+STATUS = "status"
+"""The tag of the routes for probes: they are counted, but not logged."""
+LINES_PER_SECOND = 10
+"""The most log lines of a kind, of errors and of refused requests."""
+
+access_log = logging.getLogger("qwen_rerank.server.requests")
 
 
 class Metrics:
-    """One server's counters; labels hold routes and codes, never a user's text."""
+    """The metrics of one server; labels are routes and status codes."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         here = self.registry
         self.requests = Counter(
-            "rerank_requests", "Requests by route and HTTP code", ["route", "code"], registry=here
+            "rerank_requests", "Requests by route and status code", ["route", "code"], registry=here
         )
         self.duration = Histogram(
             "rerank_request_duration_seconds",
-            "From the request's arrival to its answer",
+            "From the request's headers to the end of its response",
             ["route"],
             buckets=SECONDS,
             registry=here,
@@ -51,5 +68,141 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class AccessLog:
+    """Counts, times and logs each request to the API.
+
+    Requests to the page are left out. A path without a route has the label "other", so that
+    a scanner does not fill the metrics.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, start = 500, time.perf_counter()
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            self._note(scope, status, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        if not isinstance(route, APIRoute):
+            if "endpoint" in scope:  # the page's
+                return
+            route = None
+        path = route.path if route else "other"
+        self._metrics.requests.labels(path, str(status)).inc()
+        self._metrics.duration.labels(path).observe(seconds)
+        if not (route and STATUS in route.tags) and status != CLIENT_CLOSED_REQUEST:
+            documents = scope.get("state", {}).get("documents")
+            fields = {"route": path, "status": status, "documents": documents}
+            access_log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a client's `X-Request-Id` is short and plain enough for logs."""
+    return re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII) is not None
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, request id, a record's fields.
+
+    An exception is named by its class alone: its text may hold a user's. That is why this is
+    not python-json-logger, which writes the traceback.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if request := correlation_id.get():
+            line["id"] = request
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=False)
+
+
+class RateLimit(logging.Filter):
+    """Of equal errors, and of requests that are refused alike, lets a few pass in a second.
+
+    A crowd of clients must not fill the disk. The next line that passes counts the others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[object, tuple[int, int, int]] = {}
+        """For each place in the code and each status: the second, the lines that passed in it,
+        and the lines left out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter.filter`."""
+        fields: dict[str, object] = getattr(record, "fields", {})
+        status = fields.get("status", 0)
+        if record.levelno < logging.WARNING and isinstance(status, int) and status < 400:
+            return True
+        kind = (record.pathname, record.lineno, status)
+        second, passed, left_out = self._passed.get(kind, (0, 0, 0))
+        if second != int(record.created):
+            second, passed = int(record.created), 0
+        if passed == LINES_PER_SECOND:
+            self._passed[kind] = second, passed, left_out + 1
+            return False
+        self._passed[kind] = second, passed + 1, 0
+        if left_out:
+            record.fields = {**fields, "left_out": left_out}
+        return True
+
+
+class JSONLogger(logging.Logger):
+    """A logger whose handlers all write JSON, for libraries that bring their own handlers."""
+
+    def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's own name
+        """See `logging.Logger.addHandler`."""
+        hdlr.setFormatter(JSONFormatter())
+        hdlr.addFilter(RATE_LIMIT)
+        super().addHandler(hdlr)
+
+
+RATE_LIMIT = RateLimit()
+
+
+def log_as_json(level: int = logging.INFO) -> None:
+    """Make JSON lines on stderr of every log of this process.
+
+    Streamlit gives each of its loggers a handler when it makes the logger, some of them later:
+    `JSONLogger` sees to those. Uvicorn tells of each start and stop, which is too much.
+    """
+    logging.setLoggerClass(JSONLogger)
+    handler = logging.StreamHandler()
+    logging.root.handlers = [handler]
+    loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    for one in {handler for logger in loggers for handler in logger.handlers}:
+        one.setFormatter(JSONFormatter())
+        one.addFilter(RATE_LIMIT)
+    logging.captureWarnings(True)
+    for name, least in (("qwen_rerank", level), ("uvicorn.error", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(least)
+    logging.getLogger("uvicorn.access").disabled = True  # `AccessLog` logs requests

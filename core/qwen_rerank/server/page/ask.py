@@ -12,7 +12,7 @@ from qwen_rerank.errors import (
     OverloadedError,
     RequestTooLargeError,
 )
-from qwen_rerank.server.errors import note
+from qwen_rerank.server.errors import log_failure
 from qwen_rerank.server.page.choice import Choice
 from qwen_rerank.server.page.outcome import Outcome
 from qwen_rerank.server.service import Service
@@ -63,5 +63,5 @@ def reason(error: Exception, service: Service) -> str:
     for kind, words in kinds.items():
         if isinstance(error, kind):
             return words
-    note(error)
+    log_failure(error)
     return "failed"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qwen_rerank.server import answers
+from qwen_rerank.rows import rows
 from qwen_rerank.types import RerankResult
 
 START = 50
@@ -29,10 +29,7 @@ class Outcome:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each result: index, score, rank, document, as the API gives it."""
-        found: list[dict[str, Any]] = answers.own(self.results, self.documents)[
-            "reranked_documents"
-        ]
-        return found
+        return rows(self.results, self.documents)
 
     @property
     def moved(self) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from qwen_rerank.server.auth import is_key
+from qwen_rerank.server.auth import admit_session, is_key
 from qwen_rerank.server.examples import EN_DOCUMENTS, EN_QUERY
 from qwen_rerank.server.page import command, current
 from qwen_rerank.server.page.ask import ask, reason
@@ -74,7 +75,11 @@ def has_key(service: Service, words: Words) -> bool:
     key = service.settings.server_api_key
     if key is None:
         return True
-    return is_key(st.text_input(words("key"), type="password", key="key"), key)
+    entered = is_key(st.text_input(words("key"), type="password", key="key"), key)
+    context = get_script_run_ctx()
+    if entered and context is not None:
+        admit_session(context.session_id)
+    return entered
 
 
 def want() -> None:
