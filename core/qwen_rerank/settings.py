@@ -21,8 +21,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.lexical.prefilter import CutBy
+from qwen_rerank.prompt import DEFAULT_MODEL
 from qwen_rerank.reranker import OnError
-from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
 from qwen_rerank.scorers.remote.address import checked_base_url
 from qwen_rerank.scorers.remote.deadline import LONGEST
 from qwen_rerank.scorers.remote.dialects import AUTO, Template, checked_dialect

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from qwen_rerank.errors import ModelLoadError
-from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
+from qwen_rerank.prompt import DEFAULT_MODEL
 from qwen_rerank.server import first_model
 from tests.server.test_stop import process
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
+from qwen_rerank.cli.progress import document_bar
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.rows import rows
 from qwen_rerank.settings import AdapterSettings
@@ -32,12 +33,13 @@ def run(arguments: argparse.Namespace) -> None:
     given = {"on_error": "raise", **given_settings(arguments, AdapterSettings)}
     settings = AdapterSettings(**given)
     documents = _documents(arguments.file)
-    results = load(settings).rerank(
-        arguments.query,
-        documents,
-        top_n=settings.top_n,
-        score_threshold=settings.score_threshold,
-    )
+    with document_bar(len(documents)):
+        results = load(settings).rerank(
+            arguments.query,
+            documents,
+            top_n=settings.top_n,
+            score_threshold=settings.score_threshold,
+        )
     _make_printable("utf-8" if arguments.json else None)
     show = _print_json if arguments.json else _print_table
     show(results, documents)
@@ -64,7 +66,7 @@ def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> No
 
 def _print_table(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
     for reason in {result.not_reranked or result.fallback for result in results} - {None}:
-        print(f"not as meant: {reason}", file=sys.stderr)
+        print(f"warning: {reason}", file=sys.stderr)
     print("rank   score  index  document")
     for rank, result in enumerate(results, start=1):
         score = "     -" if result.score is None else f"{result.score:.4f}"

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.request import Request, urlopen
 
 from qwen_rerank.errors import QwenRerankError
+from qwen_rerank.prompt import DEFAULT_MODEL
 from qwen_rerank.scorers.local.hub import BUILTIN, find_model
-from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
 
 PATIENCE = 5.0
 """Seconds within which a hub has to answer."""

@@ -127,11 +127,12 @@ class Engine:
         except Exception as error:  # every caller with documents in the batch gets it
             odds = error
         report = _report(batch, start)
-        with self._lock:
-            self._throughput.learn(report.tokens, report.seconds)
-            self._scheduler.complete(batch, odds)
-        for on_batch in {query.call.on_batch for query in batch.shares} - {None}:
-            on_batch(report)  # type: ignore[misc] # None is taken out
+        try:
+            _tell(batch, report)
+        finally:  # no error of a listener may keep callers waiting
+            with self._lock:
+                self._throughput.learn(report.tokens, report.seconds)
+                self._scheduler.complete(batch, odds)
         return True
 
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
@@ -163,6 +164,13 @@ class Engine:
 def _report(batch: ScheduledBatch, start: float) -> BatchReport:
     waited = tuple(start - query.added for query in batch.shares if not query.odds)
     return BatchReport(batch.documents, batch.tokens, time.monotonic() - start, waited)
+
+
+def _tell(batch: ScheduledBatch, report: BatchReport) -> None:
+    """Before the results are out, so that a progress bar is full when its call returns."""
+    for on_batch in {query.call.on_batch for query in batch.shares}:
+        if on_batch is not None:
+            on_batch(report)
 
 
 def _no_memory(segment: Segment, error: Exception) -> list[DocumentOdds]:

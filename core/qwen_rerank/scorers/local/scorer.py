@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
-from qwen_rerank.prompt import QWEN3, PromptSpec
+from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qwen_rerank.scorers.local.model import LocalModel
     from qwen_rerank.scorers.local.scheduler import DocumentOdds
 
-DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
 REQUESTS_IN_MEMORY = 64
 """How many requests are tokenised at a time; enough to fill all but the last pass."""
 

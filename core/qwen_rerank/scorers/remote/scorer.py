@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from pydantic import SecretStr
 
+from qwen_rerank.call import current_call
 from qwen_rerank.errors import ConfigError, RemoteRejectedError, ScorerError
-from qwen_rerank.prompt import QWEN3, PromptSpec
-from qwen_rerank.scorers.local.scorer import DEFAULT_MODEL
+from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
 from qwen_rerank.scorers.remote.address import checked_base_url
 from qwen_rerank.scorers.remote.batches import batches, joined, without_scores
 from qwen_rerank.scorers.remote.deadline import LONGEST, Deadline
@@ -78,6 +79,8 @@ class RemoteScorer(BatchScorer):
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
         """See `BatchScorer.score_batch`; each request has the whole `timeout`.
 
+        That of the first one began with the call, wherever the call has waited since.
+
         The error of a request is one of these:
         ScorerUnavailableError: No server answered in time; it may heal.
         RemoteRejectedError: A server refuses the request, or all of its documents.
@@ -87,7 +90,12 @@ class RemoteScorer(BatchScorer):
         Raises:
             ConfigError: The server can't take an instruction, or not this template.
         """
-        return [self._outcome(request) for request in requests]
+        started = current_call().started
+        outcomes: list[Outcome] = []
+        for request in requests:
+            outcomes.append(self._outcome(request, Deadline(started + self.timeout)))
+            started = time.monotonic()
+        return outcomes
 
     def check(self) -> list[Checkup]:
         """Check each server now: its dialect and what is wrong with its scores, if anything.
@@ -102,14 +110,13 @@ class RemoteScorer(BatchScorer):
         settings = self.model, self.dialect, self.template, self.max_length, self.prompt
         return f"RemoteScorer {(sorted(self.base_url), *settings)!r}"
 
-    def _outcome(self, request: RerankRequest) -> Outcome:
+    def _outcome(self, request: RerankRequest, deadline: Deadline) -> Outcome:
         try:
-            return self._scores(request) if request.documents else Scores()
+            return self._scores(request, deadline) if request.documents else Scores()
         except ScorerError as error:
             return error
 
-    def _scores(self, request: RerankRequest) -> Scores:
-        deadline = Deadline.after(self.timeout)
+    def _scores(self, request: RerankRequest, deadline: Deadline) -> Scores:
         parts: list[Scores] = []
         for batch in batches(request, *self._pool.limits()):
             try:
