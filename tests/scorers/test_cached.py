@@ -51,10 +51,8 @@ def test_new_pairs_of_many_requests_are_scored_in_one_call() -> None:
     assert batches.batches[1:] == [[("red fox", ["a red fox"]), ("blue whale", DOCUMENTS[1])]]
     again = scorer.score_batch(requests(QUERIES, DOCUMENTS))
     assert plain(again) == plain(outcomes)
-    assert [outcome.remembered for outcome in outcomes if isinstance(outcome, Scores)] == [
-        False
-    ] * 3
-    assert [outcome.remembered for outcome in again if isinstance(outcome, Scores)] == [True] * 3
+    assert not any(isinstance(outcome, Scores) and outcome.remembered for outcome in outcomes)
+    assert all(isinstance(outcome, Scores) and outcome.remembered for outcome in again)
     assert len(batches.batches) == 2
 
 

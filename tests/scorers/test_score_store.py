@@ -19,8 +19,11 @@ from qwen_rerank import (
     CachedScorer,
     ConfigError,
     DocumentScore,
+    FallbackScorer,
+    LocalScorer,
     MissingDependencyError,
     RedisStore,
+    RemoteScorer,
     load,
 )
 from qwen_rerank.scorers.breaker import REST_SECONDS
@@ -77,7 +80,7 @@ def test_threads_may_share_a_store(store: RedisStore) -> None:
 def test_no_text_is_stored(store: RedisStore, client: fakeredis.FakeRedis) -> None:
     cached(FakeScorer(), store=store).score("a hushed query", ["a hushed document"])
     [name] = client.keys()
-    assert b"hushed" not in name + client.get(name)
+    assert "hushed" not in f"{name!r} {client.get(name)!r}"
 
 
 @pytest.mark.parametrize("value", [b"", b"0.5", struct.pack("<d?", 7.0, 0), b"\xff" * 9])
@@ -188,13 +191,9 @@ def test_a_wrong_url_is_refused_and_not_shown(url: str) -> None:
         assert caught.value.__context__ is None, "the client's error quotes the URL"
 
 
-def test_one_setting_makes_two_processes_share_scores(client: Any) -> None:
-    """Of a server and its fallback, each has its own scores there."""
-    scorer = load(
-        base_url="http://a", fallback="builtin", cache_url="redis://h", cache_ttl=60
-    ).scorer
-    [remote, local] = scorer.scorers  # type: ignore[attr-defined]
-    for one in (remote, local):
-        assert isinstance(one, CachedScorer)
-        assert one.store == RedisStore("redis://h", 60)
+def test_a_setting_puts_the_scores_into_redis(client: Any) -> None:
+    both = load(base_url="http://a", fallback="builtin", cache_url="redis://h", cache_ttl=60).scorer
+    remote, local = RemoteScorer("http://a"), LocalScorer("builtin")
+    store = RedisStore("redis://h", 60)
+    assert both == FallbackScorer(CachedScorer(remote, store), CachedScorer(local, store))
     assert not isinstance(load(cache_url="redis://h", cache_ttl=0).scorer, CachedScorer)

@@ -19,6 +19,7 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._failures = 0
         self._rests_until: float | None = None
+        self._probing = False
         self._reset()
         reset_after_fork(self._reset)
 
