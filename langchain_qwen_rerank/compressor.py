@@ -122,20 +122,21 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """`dumpd` writes the settings down, without the key."""
+        """`dumpd` writes the settings, without the secrets."""
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
         """Where `load` finds what `dumpd` leaves out."""
-        return {"api_key": "QWEN_RERANK_API_KEY"}
+        return {"api_key": "QWEN_RERANK_API_KEY", "cache_url": "QWEN_RERANK_CACHE_URL"}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Every setting, so that no environment changes it; the key as `lc_secrets` names it."""
+        """Every setting, so that no environment changes it; secrets as `lc_secrets` names them."""
         written = {name: getattr(self, name) for name in AdapterSettings.model_fields}
         written["query_merge"] = self.query_merge
-        return {k: v for k, v in written.items() if k != "scorer" and (k, v) != ("api_key", None)}
+        del written["scorer"]
+        return {k: v for k, v in written.items() if v is not None or k not in self.lc_secrets}
 
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
         """What `dumpd` writes; settings that are objects of yours can't be written down."""

@@ -7,11 +7,12 @@ from typing import Any
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.reranker import Reranker
-from qwen_rerank.scorers.cached import CachedScorer, MemoryStore
+from qwen_rerank.scorers.cached import CachedScorer
 from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.remote.scorer import RemoteScorer
+from qwen_rerank.scorers.score_store import MemoryStore, RedisStore
 from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
 
@@ -91,7 +92,10 @@ def _remote(settings: ScorerSettings) -> Scorer:
 
 
 def _cached(scorer: Scorer, settings: ScorerSettings) -> Scorer:
-    """Each scorer has a cache of its own, below a fallback, so that no models mix."""
+    """Each scorer has its own cache below a fallback, so that scores of two models never mix."""
     if not settings.cache_ttl:
         return scorer
-    return CachedScorer(scorer, store=MemoryStore(settings.cache_ttl))
+    if settings.cache_url is None:
+        return CachedScorer(scorer, MemoryStore(settings.cache_ttl))
+    url = settings.cache_url.get_secret_value()
+    return CachedScorer(scorer, RedisStore(url, settings.cache_ttl))

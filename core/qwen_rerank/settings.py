@@ -31,7 +31,7 @@ from qwen_rerank.types import Scorer
 
 VARIABLE = "QWEN_RERANK_"
 
-_UNSHOWN = ("api_key", "base_url")
+_UNSHOWN = ("api_key", "base_url", "cache_url")
 """Settings whose wrong values may hold a key."""
 
 DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
@@ -52,6 +52,13 @@ def _base_urls(value: object) -> object:
 
 
 BaseURL = Annotated[str | tuple[str, ...], BeforeValidator(_base_urls)]
+
+
+def checked_cache_url(url: SecretStr) -> SecretStr:
+    """Raise ValueError unless it begins like a URL of Redis; the message does not hold it."""
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("cache_url must be a Redis URL such as 'redis://localhost:6379/0'")
+    return url
 
 
 class ScorerSettings(BaseModel):
@@ -102,6 +109,11 @@ class ScorerSettings(BaseModel):
     """A local model that scores while no server answers, such as `"builtin"`."""
     cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 3600.0
     """Seconds that scores are remembered; 0 or `None` remembers nothing."""
+    cache_url: Annotated[SecretStr, AfterValidator(checked_cache_url)] | None = Field(
+        default=None, exclude=True, repr=False
+    )
+    """A Redis that remembers scores for many processes, such as `redis://localhost:6379/0`; `None`
+    remembers them in this process. With a password, use the variable instead of a flag."""
     scorer: Scorer | None = Field(default=None, exclude=True, repr=False)
     """A scorer of your own, used instead of what the other settings describe."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from qwen_rerank._validation import checked_documents, checked_instruction, checked_query
-from qwen_rerank.errors import ScorerError
+from qwen_rerank.errors import ConfigError, ScorerError
 
 
 @runtime_checkable
@@ -105,6 +105,15 @@ class BatchScorer(ABC):
             InvalidInputError: The query of a request is too long for the model.
         """
 
+    def fingerprint(self) -> str:
+        """A text that differs where scores may differ: model, revision, number format, prompt.
+
+        Raises:
+            ModelLoadError: The model is missing or broken.
+            ConfigError: The scorer has nothing to tell it from others, see `unique_repr`.
+        """
+        return unique_repr(self)
+
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
     ) -> list[float]:
@@ -118,6 +127,20 @@ class BatchScorer(ABC):
         if isinstance(outcome, ScorerError):
             raise outcome
         return [_score_of(place, document) for place, document in enumerate(outcome.documents)]
+
+
+def unique_repr(scorer: object) -> str:
+    """The repr of a scorer, unless it is Python's own, which shows only an address.
+
+    Raises:
+        ConfigError: Another scorer may get the same address later.
+    """
+    if type(scorer).__repr__ is object.__repr__:
+        raise ConfigError(
+            f"{type(scorer).__name__} has no fingerprint() and no __repr__ of its own, so its "
+            "scores can't be told from another scorer's: set CachedScorer's identity"
+        )
+    return repr(scorer)
 
 
 def _score_of(place: int, document: DocumentScore) -> float:

@@ -1,4 +1,4 @@
-"""What the cache knows a local model by: two revisions or number formats share no scores."""
+"""Fingerprints: two revisions or number formats of a model share no remembered scores."""
 
 from __future__ import annotations
 
@@ -41,23 +41,25 @@ def _fingerprint_in_a_new_process(folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_number_formats_share_nothing_and_spellings_of_one_do(tiny_model: Path) -> None:
-    def known_by(dtype: str | None) -> str:
+def test_a_number_format_changes_the_fingerprint_but_not_its_spelling(
+    tiny_model: Path,
+) -> None:
+    def fingerprint(dtype: str | None) -> str:
         return LocalScorer(str(tiny_model), "cpu", dtype).fingerprint()
 
-    assert known_by(None) == known_by("float32") == known_by("fp32")
-    assert known_by(None) != known_by("bfloat16")
-    assert LocalScorer(str(tiny_model), "cpu", max_length=99).fingerprint() != known_by(None)
+    assert fingerprint(None) == fingerprint("float32") == fingerprint("fp32")
+    assert fingerprint(None) != fingerprint("bfloat16")
+    assert LocalScorer(str(tiny_model), "cpu", max_length=99).fingerprint() != fingerprint(None)
 
 
-def test_a_revision_of_a_hub_is_its_commit(tmp_path: Path) -> None:
+def test_the_revision_of_a_hub_snapshot_is_its_commit(tmp_path: Path) -> None:
     commit = tmp_path / "models--x--y" / "snapshots" / ("c0ffee" * 7)[:40]
     commit.mkdir(parents=True)
     assert revision_of(commit) == commit.name
 
 
 @pytest.mark.parametrize("path", ["runs/snapshots/best", f"models--x--y/snapshots/{'z' * 40}"])
-def test_a_folder_of_ones_own_is_known_by_what_it_holds(tmp_path: Path, path: str) -> None:
+def test_a_folder_like_a_snapshot_is_identified_by_its_files(tmp_path: Path, path: str) -> None:
     folder = tmp_path / path
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
@@ -66,7 +68,7 @@ def test_a_folder_of_ones_own_is_known_by_what_it_holds(tmp_path: Path, path: st
     assert revision_of(folder) != before
 
 
-def test_what_is_no_file_tells_nothing(tmp_path: Path) -> None:
+def test_entries_that_are_not_files_do_not_change_the_revision(tmp_path: Path) -> None:
     before = revision_of(tmp_path)
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "dangling.json").symlink_to("/nowhere")
@@ -74,7 +76,7 @@ def test_what_is_no_file_tells_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_revision_of_a_folder_is_what_it_holds(
+def test_the_revision_of_a_folder_changes_with_its_files(
     tiny_model: Path, tmp_path: Path, name: str
 ) -> None:
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
@@ -85,7 +87,7 @@ def test_a_revision_of_a_folder_is_what_it_holds(
     assert revision_of(copy) != revision_of(tiny_model)
 
 
-def test_of_large_files_the_time_is_looked_at(
+def test_the_revision_changes_with_the_time_of_large_files(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading gigabytes would take longer than loading them."""
@@ -96,8 +98,8 @@ def test_of_large_files_the_time_is_looked_at(
     assert revision_of(copy) != before
 
 
-def test_a_cache_above_a_fallback_knows_the_model_that_is_meant(tiny_model: Path) -> None:
-    """Only its scores are remembered, and the other one is not loaded to be named."""
+def test_a_fallback_has_the_fingerprint_of_its_first_scorer(tiny_model: Path) -> None:
+    """Only its scores are remembered. The other model is not loaded."""
     first = LocalScorer(str(tiny_model), "cpu")
     both = FallbackScorer(first, LocalScorer("no/such-model"))
     assert both.fingerprint() == first.fingerprint()
@@ -105,13 +107,13 @@ def test_a_cache_above_a_fallback_knows_the_model_that_is_meant(tiny_model: Path
     assert CachedScorer(both, identity="mine").fingerprint() == "mine"
 
 
-def test_other_scorers_are_known_by_what_they_show() -> None:
+def test_the_fingerprint_of_a_users_scorer_is_its_repr() -> None:
     assert CachedScorer(FakeScorer()).fingerprint() == repr(FakeScorer())
 
 
-def test_a_scorer_that_shows_nothing_needs_an_identity() -> None:
-    """Its address is another scorer's as soon as it is gone."""
-    with pytest.raises(ConfigError, match=r"Plain .* give CachedScorer an identity"):
+def test_a_scorer_without_a_fingerprint_needs_an_identity() -> None:
+    """Its address may become the address of another scorer."""
+    with pytest.raises(ConfigError, match=r"Plain has no fingerprint.* identity"):
         CachedScorer(Plain())
     with pytest.raises(ConfigError, match="identity"):
         CachedScorer(FallbackScorer(Plain(), FakeScorer())).score("a", ["b"])
@@ -119,7 +121,7 @@ def test_a_scorer_that_shows_nothing_needs_an_identity() -> None:
 
 
 class Plain:
-    """Neither names itself nor shows what it is."""
+    """Has neither a fingerprint nor a repr of its own."""
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None
@@ -127,7 +129,7 @@ class Plain:
         return [0.5] * len(documents)
 
 
-def test_a_remote_scorer_is_known_by_what_its_scores_depend_on() -> None:
+def test_the_fingerprint_of_a_remote_scorer_holds_what_its_scores_depend_on() -> None:
     one = RemoteScorer(["http://a", "http://b"], "m").fingerprint()
     patient = RemoteScorer(["http://b", "http://a"], "m", timeout=99, max_retries=9, canary=False)
     assert CachedScorer(patient).fingerprint() == one

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import math
+import os
 import pickle
 import shutil
 import subprocess
@@ -323,6 +324,7 @@ def test_importing_loads_nothing_heavy(package: str) -> None:
     assert output.strip() == "[]"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_threads_of_its_own() -> None:
     reranker = Reranker(FakeScorer())
     asyncio.run(reranker.arerank("a", ["a"]))

@@ -340,7 +340,10 @@ KEY = "sk-very-secret"
 
 
 def test_the_key_is_nowhere_to_be_seen_and_comes_back_by_its_name() -> None:
-    compressor = QwenRerank(base_url="http://127.0.0.1:9", api_key=SecretStr(KEY))
+    url = f"redis://:{KEY}@127.0.0.1:9"
+    compressor = QwenRerank(
+        base_url="http://127.0.0.1:9", api_key=SecretStr(KEY), cache_url=SecretStr(url)
+    )
     written = dumps(compressor)
     shown = [repr(compressor), str(compressor.model_dump()), written, repr(vars(compressor))]
     assert not [text for text in shown if KEY in text]
@@ -348,10 +351,11 @@ def test_the_key_is_nowhere_to_be_seen_and_comes_back_by_its_name() -> None:
         json.loads(written),
         allowed_objects=[QwenRerank],
         valid_namespaces=["langchain_qwen_rerank"],
-        secrets_map={"QWEN_RERANK_API_KEY": KEY},
+        secrets_map={"QWEN_RERANK_API_KEY": KEY, "QWEN_RERANK_CACHE_URL": url},
     )
     for kept in (again, pickle.loads(pickle.dumps(compressor))):
         assert kept.api_key.get_secret_value() == KEY
+        assert kept.cache_url.get_secret_value() == url
 
 
 def test_inside_a_compressor_pipeline(documents: list[Document]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from qwen_rerank import CachedScorer, DocumentScore, FallbackScorer, RemoteScorer, ScorerError
 from qwen_rerank.scorers import breaker
-from qwen_rerank.scorers.cached import MemoryStore
+from qwen_rerank.scorers.score_store import MemoryStore
 from qwen_rerank.testing import FakeScorer
 from tests.remote.fault_server import Asked
 from tests.remote.servers import Reply, own_answer, running

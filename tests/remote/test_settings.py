@@ -20,7 +20,7 @@ from qwen_rerank import (
     load,
     load_scorer,
 )
-from qwen_rerank.scorers.cached import MemoryStore
+from qwen_rerank.scorers.score_store import MemoryStore
 from tests.remote.servers import own
 from tests.remote.test_forks import in_a_child
 
@@ -86,6 +86,7 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"timeout": 1e10}, "timeout: .*less than or equal to 86400"),
         ({"max_retries": -1}, "max_retries: .*got -1"),
         ({"cache_ttl": -1}, "cache_ttl: .*got -1"),
+        ({"cache_url": "localhost:6379"}, "cache_url must be a Redis URL such as"),
         ({"cache_ttl": True}, "cache_ttl takes no true or false, got True"),
         ({"max_length": True}, "max_length takes no true or false, got True"),
         ({"max_candidates": True}, "max_candidates takes no true or false, got True"),

@@ -24,6 +24,13 @@ def test_each_option_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPa
     assert ServerSettings(port=1).port == 1
 
 
+def test_a_cache_in_redis_is_used_unless_its_time_is_zero() -> None:
+    """Without one, the server remembers no scores."""
+    assert ServerSettings().cache_ttl is None
+    assert ServerSettings(cache_url=SecretStr("redis://localhost")).cache_ttl == 3600
+    assert ServerSettings(cache_url=SecretStr("redis://localhost"), cache_ttl=0).cache_ttl == 0
+
+
 @pytest.mark.parametrize("wrong", ["", " ", "密钥", "a\nb"])
 def test_a_key_that_locks_nothing_is_refused(wrong: str) -> None:
     """An empty one would let everybody in who sends an empty token."""

@@ -8,7 +8,7 @@ from typing import Any
 from qwen_rerank.settings import VARIABLE, ScorerSettings
 
 NOT_FLAGS = {"scorer", "api_key"}
-"""An object can't be typed, and a key would show in the process list: it has its variable."""
+"""An object can't be typed. A key would show in the process list; it has its variable."""
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[ScorerSettings]) -> None:

@@ -38,6 +38,7 @@ SERVING = (
     "max_queue",
     "deadline",
     "cache_ttl",
+    "cache_url",
     "feedback",
 )
 

@@ -1,164 +1,226 @@
-"""Remembers scores, pair by pair."""
+"""Remembers scores for an hour, and scores equal requests at the same time only once."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
-from typing import Any, Protocol
-
-from cachetools import TTLCache
+from typing import Any
 
 from qwen_rerank._threads import reset_after_fork
-from qwen_rerank.fingerprint import check_fingerprint, fingerprint_of
-from qwen_rerank.pairs import Pairs, pair_key
-from qwen_rerank.scorers.single import as_batch_scorer
-from qwen_rerank.single_flight import SingleFlight
+from qwen_rerank.errors import ScorerError
+from qwen_rerank.scorers.score_store import MemoryStore, ScoreStore
+from qwen_rerank.scorers.single import SingleScorer, as_batch_scorer
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scorer, Scores
-
-HOUR = 3600.0
-MOST_PAIRS = 100_000
-"""About 40 MB; the least recently remembered go first."""
-
-
-class ScoreStore(Protocol):
-    """Where scores are kept. Thread-safe; may forget what it likes."""
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
-        """What is known of these keys."""
-        ...
-
-    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
-        """Remember these."""
-        ...
-
-
-@dataclass(frozen=True)
-class MemoryStore:
-    """Scores in this process; a forked child begins without any.
-
-    Args:
-        ttl: Seconds until a score is forgotten.
-        size: The most pairs to keep.
-    """
-
-    ttl: float = HOUR
-    size: int = MOST_PAIRS
-    _lock: threading.Lock = field(init=False, repr=False, compare=False)
-    _scores: TTLCache[bytes, DocumentScore] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
-        """See `ScoreStore`."""
-        with self._lock:
-            known = ((key, self._scores.get(key)) for key in keys)
-            return {key: score for key, score in known if score is not None}
-
-    def put(self, found: Mapping[bytes, DocumentScore]) -> None:
-        """See `ScoreStore`."""
-        with self._lock:
-            self._scores.update(found)
-
-    def _reset(self) -> None:
-        """At the start, and in a forked child."""
-        object.__setattr__(self, "_lock", threading.Lock())
-        object.__setattr__(self, "_scores", TTLCache(self.size, self.ttl, timer=time.monotonic))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.ttl, self.size)
 
 
 @dataclass(frozen=True)
 class CachedScorer(BatchScorer):
-    """A scorer that is asked only for pairs that it has not scored lately.
+    """Scores only the pairs of query and document that are not remembered.
 
-    Scores of bf16 models move by about 1e-3 with the batch that a pair is scored in, so that
-    a list of remembered and new scores may order near ties in another way.
+    It remembers the scores of the scorer itself: no errors, no scores of a fallback, no
+    documents without a score. Threads that need the same request at the same time share one
+    outcome.
 
-    Concurrent calls that lack the same pairs of one query wait for one answer. Failures are
-    not remembered, and neither are scores that came from a fallback.
+    A bf16 model moves a score by about 1e-3 with the batch that it is computed in, so near ties
+    may change their order between remembered and new scores.
 
     Args:
         scorer: Gives the scores.
-        store: Where scores are kept; in this process and for an hour if nothing is said.
-        identity: Tells this scorer's scores from any other's: the model, its revision or
-            folder, prompt, `max_length`, number format or server. Without it the scorer's
-            fingerprint is taken, which says all of this for the scorers of this package;
-            only of a server's model nobody here knows the revision.
+        store: Where scores are kept; by default in this process, for an hour.
+        identity: Tells this scorer's scores from those of any other scorer; the default is the
+            scorer's fingerprint. Change it when a server gets another revision of its model.
 
     Raises:
-        ConfigError: Neither the scorer nor `identity` says whose scores these are.
+        ConfigError: The scorer has no fingerprint, and `identity` is not set.
     """
 
     scorer: Scorer
     store: ScoreStore = field(default_factory=MemoryStore)
     identity: str | None = None
     _batch_scorer: BatchScorer = field(init=False, repr=False, compare=False)
-    _flights: SingleFlight[Outcome] = field(
-        default_factory=SingleFlight, init=False, repr=False, compare=False
-    )
+    _in_flight: InFlight = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.identity is None:
-            check_fingerprint(self.scorer)
         object.__setattr__(self, "_batch_scorer", as_batch_scorer(self.scorer))
+        object.__setattr__(self, "_in_flight", InFlight())
+        if isinstance(self._batch_scorer, SingleScorer):
+            self.fingerprint()  # raises if there is none
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
-        """See `BatchScorer.score_batch`; what is not remembered is scored in one call."""
-        many = self._known(requests)
-        fresh = self._fresh(many)
-        whole = self._whole(many, fresh)
-        return [whole[i] if i in whole else pairs.outcome(fresh) for i, pairs in enumerate(many)]
+        """See `BatchScorer.score_batch`; all that is not remembered is scored in one call."""
+        lookups = self._look_up(requests)
+        incomplete = {lookup.keys: lookup for lookup in lookups if lookup.missing}
+        scored = self._in_flight.outcomes(incomplete, self._score) if incomplete else {}
+        return [scored[x.keys] if x.missing else x.completed(Scores()) for x in lookups]
 
     def fingerprint(self) -> str:
-        """Tells the scores from any other's; see `Fingerprinted`."""
-        return fingerprint_of(self.scorer) if self.identity is None else self.identity
+        """See `BatchScorer.fingerprint`."""
+        return self._batch_scorer.fingerprint() if self.identity is None else self.identity
 
-    def _known(self, requests: Sequence[RerankRequest]) -> list[Pairs]:
-        """The pairs of each request, with what the store knows of them."""
-        if not any(request.documents for request in requests):
-            return [Pairs(request, (), {}) for request in requests]
-        identity = self.fingerprint()
-        keys = [
-            [pair_key(identity, r.instruction, r.query, d) for d in r.documents] for r in requests
-        ]
-        known = self.store.get(list(dict.fromkeys(chain.from_iterable(keys))))
-        return [Pairs(r, k, known) for r, k in zip(requests, keys, strict=True)]
+    def _look_up(self, requests: Sequence[RerankRequest]) -> list[Lookup]:
+        identity = self.fingerprint() if any(r.documents for r in requests) else ""
+        keys = [pair_keys(identity, request) for request in requests]
+        found = self.store.get(list(dict.fromkeys(chain.from_iterable(keys))))
+        known = {key: score for key, score in found.items() if _is_valid(score)}
+        return [Lookup(r, own, known) for r, own in zip(requests, keys, strict=True)]
 
-    def _fresh(self, many: Sequence[Pairs]) -> Mapping[bytes, Outcome]:
-        """Outcomes for what is new, by `Pairs.name`."""
-        wanted = {pairs.name: pairs for pairs in many if pairs.new}
+    def _score(self, lookups: Sequence[Lookup]) -> list[Outcome]:
+        """Score what is missing, and remember it.
 
-        def score(names: Sequence[bytes]) -> list[Outcome]:
-            missing = [wanted[name] for name in names]
-            outcomes = self._batch_scorer.score_batch([pairs.missing for pairs in missing])
-            self._remember(missing, outcomes)
-            return outcomes
-
-        return self._flights.answers(wanted, score)
-
-    def _whole(self, many: Sequence[Pairs], fresh: Mapping[bytes, Outcome]) -> dict[int, Outcome]:
-        """By place, new outcomes where a fallback's would stand beside remembered scores.
-
-        Scores of two models never mix in one list.
+        Scores of two models never mix in one outcome: if a fallback scored what was missing,
+        all documents of that request are scored again.
         """
-        mixed = [i for i, pairs in enumerate(many) if pairs.would_mix(fresh)]
-        requests = [many[i].request for i in mixed]
-        outcomes = self._batch_scorer.score_batch(requests) if requests else []
-        return dict(zip(mixed, outcomes, strict=True))
+        parts = self._batch_scorer.score_batch([lookup.missing_part for lookup in lookups])
+        pairs = list(zip(lookups, parts, strict=True))
+        self._remember(pairs)
+        mixed = [lookup.request for lookup, part in pairs if lookup.would_mix(part)]
+        again = iter(self._batch_scorer.score_batch(mixed) if mixed else ())
+        return [next(again) if x.would_mix(part) else x.completed(part) for x, part in pairs]
 
-    def _remember(self, many: Sequence[Pairs], outcomes: Sequence[Outcome]) -> None:
-        found: dict[bytes, DocumentScore] = {}
-        for pairs, outcome in zip(many, outcomes, strict=True):
-            if isinstance(outcome, Scores) and outcome.fallback is None:
-                found |= pairs.scored(outcome)
-        if found:
-            self.store.put(found)
+    def _remember(self, scored: Sequence[tuple[Lookup, Outcome]]) -> None:
+        new: dict[bytes, DocumentScore] = {}
+        for lookup, part in scored:
+            if isinstance(part, Scores) and part.fallback is None:
+                documents = zip(lookup.missing, part.documents, strict=True)
+                new |= {key: score for key, score in documents if _is_valid(score)}
+        if new:
+            self.store.put(new)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.scorer, self.store, self.identity)
+
+
+def pair_keys(identity: str, request: RerankRequest) -> tuple[bytes, ...]:
+    """16 bytes for each document; equal only for equal texts under the same identity."""
+    prefix = hashlib.blake2b(digest_size=16)
+    for text in (identity, request.instruction or "", request.query):
+        prefix.update(_with_length(text))
+    keys = []
+    for document in request.documents:
+        digest = prefix.copy()
+        digest.update(_with_length(document))
+        keys.append(digest.digest())
+    return tuple(keys)
+
+
+def _with_length(text: str) -> bytes:
+    """With the length first, ("a", "bc") and ("ab", "c") differ."""
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data).to_bytes(8, "big") + data
+
+
+def _is_valid(score: DocumentScore) -> bool:
+    return score.score is not None and 0 <= score.score <= 1
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A request, and what is remembered of it."""
+
+    request: RerankRequest
+    keys: tuple[bytes, ...]
+    known: Mapping[bytes, DocumentScore]
+    """Remembered scores by key; holds those of other requests as well."""
+
+    @cached_property
+    def missing(self) -> dict[bytes, str]:
+        """The documents without a remembered score by key, equal ones once."""
+        documents = zip(self.keys, self.request.documents, strict=True)
+        return {key: text for key, text in documents if key not in self.known}
+
+    @property
+    def missing_part(self) -> RerankRequest:
+        """The request for the missing documents only."""
+        texts = list(self.missing.values())
+        return RerankRequest(self.request.query, texts, self.request.instruction)
+
+    def would_mix(self, part: Outcome) -> bool:
+        """Whether scores of a fallback would stand beside remembered ones."""
+        is_fallback = isinstance(part, Scores) and part.fallback is not None
+        return is_fallback and any(key not in self.missing for key in self.keys)
+
+    def completed(self, part: Outcome) -> Outcome:
+        """The outcome of the whole request, from the outcome of `missing_part`."""
+        if isinstance(part, ScorerError):
+            return part
+        scores = dict(zip(self.missing, part.documents, strict=True))
+        documents = tuple(scores[k] if k in scores else self.known[k] for k in self.keys)
+        return Scores(documents, part.fallback, remembered=not self.missing)
+
+
+class Flight(Future[Outcome]):
+    """The outcome of a request that another thread scores, in a call of `size` requests."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+
+Flights = dict[tuple[bytes, ...], Flight]
+
+
+class InFlight:
+    """Shares outcomes between threads that need the same request at the same time."""
+
+    def __init__(self) -> None:
+        self._reset()
+        reset_after_fork(self._reset)
+
+    def outcomes(
+        self,
+        wanted: Mapping[tuple[bytes, ...], Lookup],
+        score: Callable[[list[Lookup]], Sequence[Outcome]],
+    ) -> dict[tuple[bytes, ...], Outcome]:
+        """The outcome of each request.
+
+        Args:
+            wanted: The requests by their keys.
+            score: Scores the requests that no other thread is scoring. An exception reaches this
+                thread only; threads that wait for it then score their requests themselves.
+        """
+        found: dict[tuple[bytes, ...], Outcome] = {}
+        while missing := [keys for keys in wanted if keys not in found]:
+            own, others = self._claim(missing)
+            try:
+                if own:
+                    found.update(zip(own, score([wanted[keys] for keys in own]), strict=True))
+            finally:
+                self._finish(own, found)
+            for keys, flight in others.items():
+                with suppress(CancelledError):
+                    found[keys] = flight.result()
+        return found
+
+    def _claim(self, missing: Sequence[tuple[bytes, ...]]) -> tuple[Flights, Flights]:
+        """The requests that this thread has to score, and those that it can wait for.
+
+        It never waits for a call with more requests than its own, which takes much longer.
+        """
+        with self._lock:
+            running = {keys: self._running[keys] for keys in missing if keys in self._running}
+            others = {keys: f for keys, f in running.items() if f.size <= len(missing)}
+            size = len(missing) - len(others)
+            own = {keys: Flight(size) for keys in missing if keys not in others}
+            self._running |= own
+        return own, others
+
+    def _finish(self, own: Flights, found: Mapping[tuple[bytes, ...], Outcome]) -> None:
+        with self._lock:
+            for keys, flight in own.items():
+                if self._running.get(keys) is flight:  # a smaller call may have replaced it
+                    del self._running[keys]
+        for keys, flight in own.items():
+            if keys in found:
+                flight.set_result(found[keys])
+            else:
+                flight.cancel()
+
+    def _reset(self) -> None:
+        """At the start, and in a forked child, which lacks the threads that were scoring."""
+        self._lock, self._running = threading.Lock(), Flights()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from qwen_rerank.errors import ConfigError, ScorerError
-from qwen_rerank.fingerprint import fingerprint_of
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores
@@ -64,8 +63,8 @@ class FallbackScorer(BatchScorer):
             self._outages.ended()
 
     def fingerprint(self) -> str:
-        """The first scorer's; the others' scores are marked and not remembered."""
-        return fingerprint_of(self.scorers[0])
+        """The first scorer's; scores of the others are marked and not remembered."""
+        return self._batch_scorers[0].fingerprint()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FallbackScorer) and self.scorers == other.scorers

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 from qwen_rerank.errors import BadScoresError, ModelLoadError, ScorerError
-from qwen_rerank.fingerprint import fingerprint_of
-from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores
+from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores, unique_repr
 
 
 def as_batch_scorer(scorer: Scorer) -> BatchScorer:
@@ -44,8 +43,9 @@ class SingleScorer(BatchScorer):
         return Scores.of(map(float, scores))
 
     def fingerprint(self) -> str:
-        """The user's scorer's own, see `Fingerprinted`."""
-        return fingerprint_of(self.scorer)
+        """What the user's scorer's own `fingerprint()` returns; without one, its repr."""
+        own = getattr(self.scorer, "fingerprint", None)
+        return unique_repr(self.scorer) if own is None else str(own())
 
 
 def check_scores(scores: object, documents: Sequence[str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.key import checked_key
+from qwen_rerank.scorers.score_store import HOUR
 from qwen_rerank.settings import RerankerSettings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -65,7 +66,14 @@ class ServerSettings(RerankerSettings):
     on_error: OnError = "raise"
     """Reply with an error when the model gives no scores, or keep the `"original_order"`."""
     cache_ttl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Seconds that scores are remembered. Off, for clients remember for themselves."""
+    """Seconds that scores are remembered. Off by default, since clients remember scores; an hour
+    if `cache_url` is set."""
+
+    @model_validator(mode="after")
+    def _remember_in_redis(self) -> Self:
+        if self.cache_url is not None and "cache_ttl" not in self.model_fields_set:
+            self.cache_ttl = HOUR
+        return self
 
     @property
     def hosts(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Equal calls at the same time are one call, and whoever waits is never left behind."""
+"""Equal requests at the same time are scored once, and no thread waits for ever."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from qwen_rerank import InvalidInputError, ScorerUnavailableError, Scores
+from qwen_rerank import InvalidInputError, ScorerUnavailableError
 from qwen_rerank.testing import FakeScorer
-from tests.remote.test_cached import cached
+from tests.scorers.batches import Batches, cached, plain, requests
 from tests.server.running import wait_until
 
+QUERIES = ["red fox", "blue whale", "red fox"]
+DOCUMENTS = [["a fox", "a red fox"], ["whale", "blue whale"], ["a fox", "a red fox"]]
 
-def test_equal_calls_at_once_are_one_call() -> None:
+
+def test_equal_requests_at_the_same_time_are_scored_once() -> None:
     goes_on = threading.Event()
 
     class Slow(FakeScorer):
@@ -27,7 +30,7 @@ def test_equal_calls_at_once_are_one_call() -> None:
     slow = Slow()
     scorer = cached(slow)
 
-    def ask_at_once(count: int, query: str, documents: list[str]) -> list[Future[Scores]]:
+    def score_at_once(count: int, query: str, documents: list[str]) -> list[Future[list[float]]]:
         goes_on.clear()
         with ThreadPoolExecutor(count) as pool:
             calls = [pool.submit(scorer.score, query, documents) for _ in range(count)]
@@ -35,20 +38,20 @@ def test_equal_calls_at_once_are_one_call() -> None:
             goes_on.set()
         return calls
 
-    calls = ask_at_once(20, "a b", ["a", "b a"])
+    calls = score_at_once(20, "a b", ["a", "b a"])
     assert [call.result() for call in calls] == [[0.5, 1]] * 20
     assert len(slow.calls) == 1
     slow.error = ScorerUnavailableError("down")
-    calls = ask_at_once(5, "x", ["y"])
+    calls = score_at_once(5, "x", ["y"])
     assert all(isinstance(call.exception(), ScorerUnavailableError) for call in calls)
     assert len(slow.calls) == 2
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, InvalidInputError])
-def test_whoever_waits_asks_when_the_asking_call_is_interrupted(
+def test_a_waiting_thread_scores_itself_when_the_other_one_is_interrupted(
     interruption: type[BaseException],
 ) -> None:
-    """Ctrl-C in one thread is not to be raised in another one."""
+    """Ctrl-C in one thread is not raised in another one."""
     waits, goes_on = threading.Event(), threading.Event()
 
     class Interrupted(FakeScorer):
@@ -61,18 +64,18 @@ def test_whoever_waits_asks_when_the_asking_call_is_interrupted(
 
     scorer = cached(Interrupted())
     with ThreadPoolExecutor(3) as pool:
-        leader = pool.submit(scorer.score, "a", ["a"])
+        first = pool.submit(scorer.score, "a", ["a"])
         assert waits.wait(20)
-        followers = [pool.submit(scorer.score, "a", ["a"]) for _ in range(2)]
+        others = [pool.submit(scorer.score, "a", ["a"]) for _ in range(2)]
         wait_until(lambda: len(_waiting_threads("result")) >= 2)
         goes_on.set()
-        assert isinstance(leader.exception(20), interruption)
-        assert [follower.exception(20) for follower in followers] == [None, None]
-        assert [follower.result() for follower in followers] == [[1], [1]]
+        assert isinstance(first.exception(20), interruption)
+        assert [other.exception(20) for other in others] == [None, None]
+        assert [other.result() for other in others] == [[1], [1]]
 
 
 def _waiting_threads(function: str) -> list[FrameType]:
-    """The innermost frames of this name in pool threads: who waits for another's future."""
+    """A frame for each thread that waits for another thread's future."""
     frames = []
     for frame in sys._current_frames().values():
         walker: FrameType | None = frame
@@ -84,8 +87,8 @@ def _waiting_threads(function: str) -> list[FrameType]:
     return frames
 
 
-def test_a_single_call_does_not_wait_for_a_bulk_call() -> None:
-    """Which may take as long as all of its queries together."""
+def test_one_request_does_not_wait_for_a_call_with_many() -> None:
+    """That call may take as long as all of its requests together."""
     started, goes_on = threading.Event(), threading.Event()
 
     def slow(query: str, document: str) -> float:
@@ -94,10 +97,9 @@ def test_a_single_call_does_not_wait_for_a_bulk_call() -> None:
             assert goes_on.wait(20)
         return 0.5
 
-    fake = FakeScorer(slow)
-    scorer = cached(fake)
+    scorer = cached(FakeScorer(slow))
     with ThreadPoolExecutor(2) as pool:
-        many = pool.submit(scorer.score_many, ["first", "last"], [["a"], ["a"]])
+        many = pool.submit(scorer.score_batch, requests(["first", "last"], [["a"], ["a"]]))
         assert started.wait(20)
         try:
             for query in ("first", "last"):
@@ -105,4 +107,29 @@ def test_a_single_call_does_not_wait_for_a_bulk_call() -> None:
             assert not many.done()
         finally:
             goes_on.set()
-        assert many.result(20) == [[0.5], [0.5]]
+        assert plain(many.result(20)) == [[0.5], [0.5]]
+
+
+def test_a_call_with_many_requests_waits_for_those_that_are_being_scored() -> None:
+    started, goes_on = threading.Event(), threading.Event()
+
+    def slow(query: str, document: str) -> float:
+        if query == "red fox":
+            started.set()
+            assert goes_on.wait(20)
+        return 0.5
+
+    batches = Batches(FakeScorer(slow))
+    scorer = cached(batches)
+    with ThreadPoolExecutor(2) as pool:
+        alone = pool.submit(scorer.score, "red fox", DOCUMENTS[0])
+        assert started.wait(20)
+        many = pool.submit(scorer.score_batch, requests(QUERIES, DOCUMENTS))
+        wait_until(lambda: len(batches.batches) == 2)
+        goes_on.set()
+        assert alone.result(20) == [0.5, 0.5]
+        assert plain(many.result(20)) == [[0.5, 0.5]] * 3
+    assert [[query for query, _ in batch] for batch in batches.batches] == [
+        ["red fox"],
+        ["blue whale"],
+    ]
