@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,25 @@ def test_beirs_own_place_and_header_are_read(tmp_path: Path) -> None:
     assert read_dataset(folder).qrels == wanted
 
 
-def test_a_sample_is_always_the_same(tmp_path: Path) -> None:
+def test_titles_may_stand_for_empty_texts_only(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set")
+    lines = [
+        json.loads(line) for line in (folder / "corpus.jsonl").read_text("utf-8").split("\n")[:-1]
+    ]
+    lines[7]["text"] = ""
+    write_lines(folder / "corpus.jsonl", lines)
+    with_titles, without = read_dataset(folder), read_dataset(folder, titles=False)
+    assert with_titles.documents["d7"] == without.documents["d7"] == "t7"
+    assert with_titles.documents["d5"] == f"t5 {without.documents['d5']}"
+
+
+def test_a_sample_is_spread_evenly_over_the_file(tmp_path: Path) -> None:
     dataset = read_dataset(write_folder(tmp_path / "set"))
-    sample = dataset.sample(4)
-    assert sample == dataset.sample(4)
+    sample = dataset.sample(5)
+    assert list(sample.queries) == ["q0", "q2", "q4", "q7", "q9"]
     assert list(sample.qrels) == list(sample.queries)
-    assert len(sample.queries) == 4
-    assert dataset.sample(None) is dataset
+    assert sample.fingerprint == dataset.sample(5).fingerprint != dataset.fingerprint
+    assert dataset.sample(None) is dataset.sample(12) is dataset
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,7 @@ def test_wrong_judgements_are_named(tmp_path: Path, line: str, message: str) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense", ":1: no JSON"),
+        ("nonsense", ":1: not JSON"),
         ('{"query": "a"}', ":1: wanted an object with query, documents, relevant"),
         ('{"query": "a", "documents": ["b"], "relevant": [1]}', "place without a document"),
         ('{"query": "a", "documents": ["b"], "relevant": []}', "no query has a relevant"),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.evaluation.embedding import Embedder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class DenseIndex:
@@ -30,12 +34,15 @@ class DenseIndex:
 
     def search(self, query: str, k: int) -> list[int]:
         """Places of the `k` nearest texts, nearest first."""
-        return [place for place, _ in self.search_many([query], k)[0]]
+        places: list[int] = self.search_many([query], k)[0][0].tolist()
+        return places
 
-    def search_many(self, queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
-        """For each query, the `k` nearest texts' places with their cosines, nearest first."""
+    def search_many(
+        self, queries: Sequence[str], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Places of the nearest texts and their cosines, nearest first.
+
+        Both have the shape (queries, min(k, texts)).
+        """
         cosines, places = self._index.search(self._embed(queries), min(k, len(self.texts)))
-        return [
-            list(zip(row, values, strict=True))
-            for row, values in zip(places.tolist(), cosines.tolist(), strict=True)
-        ]
+        return places, cosines

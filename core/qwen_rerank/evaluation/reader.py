@@ -1,4 +1,4 @@
-"""Reads datasets: BEIR-style folders, and files with one query and its documents a line."""
+"""Reads datasets: folders in BEIR's layout, and JSONL files of queries with documents."""
 
 from __future__ import annotations
 
@@ -11,27 +11,32 @@ from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.evaluation.dataset import Dataset
 
 QRELS = ("qrels.tsv", "qrels/test.tsv")
-"""Where the judgements of a folder lie; the second is BEIR's own place."""
+"""The judgements of a folder; the second is BEIR's own place."""
 
 
-def read_dataset(path: str | Path) -> Dataset:
+def read_dataset(path: str | Path, *, titles: bool = True) -> Dataset:
     """Read a folder with corpus.jsonl, queries.jsonl and qrels.tsv, or a JSONL file.
 
     A line of the file is `{"query": text, "documents": [text, ...], "relevant": [place, ...]}`,
-    places counted from 0; further keys don't matter.
+    places counted from 0; other keys are ignored.
+
+    Args:
+        path: The folder or the file.
+        titles: Begin each document of a folder with its title, as BEIR does; otherwise a title
+            stands only for a text that is empty.
 
     Raises:
-        InvalidInputError: It is neither, or a line is wrong; the message names it.
+        InvalidInputError: It is neither, or a line is wrong; the message names the line.
     """
     path = Path(path)
-    dataset = _folder(path) if path.is_dir() else _cases(path)
+    dataset = _folder(path, titles) if path.is_dir() else _cases(path)
     if not dataset.queries:
         raise InvalidInputError(f"{path}: no query has a relevant document")
     return dataset
 
 
-def _folder(folder: Path) -> Dataset:
-    documents = {id_: _whole(line) for id_, line in _by_id(folder / "corpus.jsonl")}
+def _folder(folder: Path, titles: bool) -> Dataset:
+    documents = {id_: _document(line, titles) for id_, line in _by_id(folder / "corpus.jsonl")}
     queries = {id_: str(line["text"]) for id_, line in _by_id(folder / "queries.jsonl")}
     qrels = _qrels(_qrels_file(folder), documents)
     judged = {query: text for query, text in queries.items() if any(qrels.get(query, {}).values())}
@@ -40,9 +45,9 @@ def _folder(folder: Path) -> Dataset:
     return Dataset(folder.name, documents, judged, grades, left_out=left_out)
 
 
-def _whole(line: dict[str, Any]) -> str:
-    """Title and text, as BEIR joins them."""
-    return f"{line.get('title') or ''} {line['text']}".strip()
+def _document(line: dict[str, Any], titles: bool) -> str:
+    title, text = str(line.get("title") or ""), str(line["text"])
+    return f"{title} {text}".strip() if titles else text or title
 
 
 def _by_id(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -50,7 +55,7 @@ def _by_id(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in _lines(file, ("_id", "text")):
         id_ = str(line["_id"])
         if id_ in seen:
-            raise InvalidInputError(f"{file}:{number}: the id {id_!r} stands there twice")
+            raise InvalidInputError(f"{file}:{number}: the id {id_!r} occurs twice")
         seen.add(id_)
         yield id_, line
 
@@ -86,7 +91,7 @@ def _cases(file: Path) -> Dataset:
     for number, line in _lines(file, ("query", "documents", "relevant")):
         pool = {f"{number}-{place}": text for place, text in enumerate(line["documents"])}
         if not all(place in range(len(pool)) for place in line["relevant"]):
-            raise InvalidInputError(f"{file}:{number}: relevant names a place without a document")
+            raise InvalidInputError(f"{file}:{number}: `relevant` has a place without a document")
         documents |= pool
         left_out += not line["relevant"]
         if line["relevant"]:
@@ -105,7 +110,7 @@ def _lines(file: Path, keys: tuple[str, ...]) -> Iterator[tuple[int, dict[str, A
         try:
             line = json.loads(text)
         except ValueError as error:
-            raise InvalidInputError(f"{file}:{number}: no JSON: {error}") from None
+            raise InvalidInputError(f"{file}:{number}: not JSON: {error}") from None
         if not isinstance(line, dict) or any(key not in line for key in keys):
             raise InvalidInputError(f"{file}:{number}: wanted an object with {', '.join(keys)}")
         yield number, line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.evaluation.dataset import Dataset
@@ -14,6 +14,10 @@ from qwen_rerank.evaluation.embedding import LsaEmbedder, sentence_transformer
 from qwen_rerank.evaluation.run import Run, read_run
 from qwen_rerank.lexical.bm25 import Bm25Index
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 LSA = "lsa"
 STAGES = ("faiss", "bm25", "given")
 
@@ -21,8 +25,10 @@ STAGES = ("faiss", "bm25", "given")
 class Index(Protocol):
     """Texts that can be searched."""
 
-    def search_many(self, queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
-        """For each query, the `k` best places with their scores, best first."""
+    def search_many(
+        self, queries: Sequence[str], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Places of the best texts and their scores, best first: (queries, min(k, texts))."""
         ...
 
 
@@ -80,8 +86,9 @@ def _found(
     depth: int,
 ) -> dict[str, list[tuple[str, float]]]:
     index = make([dataset.documents[document] for document in pool])
-    rows = index.search_many([dataset.queries[query] for query in queries], depth)
+    places, scores = index.search_many([dataset.queries[query] for query in queries], depth)
+    rows = zip(queries, places.tolist(), scores.tolist(), strict=True)
     return {
-        query: [(pool[place], score) for place, score in row]
-        for query, row in zip(queries, rows, strict=True)
+        query: [(pool[place], score) for place, score in zip(found, values, strict=True)]
+        for query, found, values in rows
     }

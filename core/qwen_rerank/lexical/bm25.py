@@ -1,13 +1,17 @@
-"""BM25 over texts in memory, by bm25s."""
+"""BM25 over texts in memory, computed by bm25s."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.lexical.tokenize import words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def require_bm25() -> None:
@@ -17,37 +21,60 @@ def require_bm25() -> None:
 
 
 class Bm25Index:
-    """Texts that are found by the words they share with a query.
+    """Search by the words that texts share with a query, as Lucene scores them.
 
     Args:
-        texts: What to search, in an order that says which comes first among equals.
+        texts: The texts to search. Of texts with equal scores the earlier one comes first.
+        k1: How much a word counts that a text repeats.
+        b: How much long texts are marked down, from 0 to 1.
+
+    Raises:
+        MissingDependencyError: bm25s is not installed.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], *, k1: float = 1.5, b: float = 0.75) -> None:
         require_bm25()
         import bm25s
 
         tokens = [words(text) for text in texts]
         self._count = len(tokens)
-        self._index: Any = bm25s.BM25() if any(tokens) else None  # it can't count no words
+        self._index: Any = bm25s.BM25(k1=k1, b=b) if any(tokens) else None  # needs a word
         if self._index is not None:
             self._index.index(tokens, show_progress=False)
 
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
-        """The `k` best places with their BM25 scores, best first, equals in their order.
+        """The places of the `k` best texts with their scores, best first.
 
-        Texts without any of the words come last, with 0.
+        Texts that share no word with the query come last, with the score 0.
         """
-        scores = self._scores(words(query))
-        best = sorted(range(self._count), key=lambda place: -scores[place])
-        return [(place, scores[place]) for place in best[:k]]
+        places, scores = self._best(query, k)
+        return list(zip(places.tolist(), scores.tolist(), strict=True))
 
-    def search_many(self, queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
-        """`search` for each query."""
-        return [self.search(query, k) for query in queries]
+    def search_many(
+        self, queries: Sequence[str], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Places and scores as in `search`, each of shape (queries, min(k, texts))."""
+        import numpy as np
 
-    def _scores(self, query: list[str]) -> list[float]:
+        shape = len(queries), min(k, self._count)
+        places, scores = np.empty(shape, np.intp), np.empty(shape, np.float32)
+        for row, query in enumerate(queries):
+            places[row], scores[row] = self._best(query, k)
+        return places, scores
+
+    def _best(self, query: str, k: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        import numpy as np
+
+        scores, k = self._scores(words(query)), min(k, self._count)
+        least = np.partition(scores, -k)[-k] if k else np.inf
+        places = np.flatnonzero(scores >= least)  # more than k where scores are equal
+        places = places[np.argsort(-scores[places], kind="stable")][:k]
+        return places, scores[places]
+
+    def _scores(self, query: list[str]) -> NDArray[np.float32]:
+        import numpy as np
+
         if self._index is None or not query:
-            return [0.0] * self._count
-        scores: list[float] = self._index.get_scores(query).tolist()
+            return np.zeros(self._count, np.float32)
+        scores: NDArray[np.float32] = self._index.get_scores(query)
         return scores

@@ -1,4 +1,4 @@
-"""Keeps the model from reading more candidates than is worth its time."""
+"""Limits how many candidates the model scores."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Prefilter:
     """Chooses which candidates are scored when there are more than `max_candidates`.
 
     Args:
-        max_candidates: The most candidates to score; 50 is a good number to start from.
-        by: `"bm25"` keeps those that share most with the query's words, `"order"` the first
-            ones, which is the retriever's own choice.
+        max_candidates: The most candidates to score; 50 is a good first choice.
+        by: `"bm25"` keeps those with the best BM25 score, `"order"` the first ones, which the
+            retriever ranked best.
 
     Raises:
         ConfigError: The number is below 1.
-        MissingDependencyError: bm25s is needed and not installed.
+        MissingDependencyError: bm25s is not installed and `by` is `"bm25"`.
     """
 
     max_candidates: int
@@ -37,14 +37,14 @@ class Prefilter:
 
     @property
     def reason(self) -> str:
-        """What is said of a candidate that was not scored."""
+        """Why a candidate was not scored."""
         how = "BM25" if self.by == "bm25" else "the retriever"
         return f"beyond max_candidates={self.max_candidates}: {how} ranks it below those scored"
 
     def keep(self, query: str, documents: Sequence[str]) -> list[int]:
         """Places of the candidates to score, in the caller's order.
 
-        Candidates that BM25 finds equal are taken in the caller's order, too.
+        Of candidates with equal BM25 scores the first ones are kept.
         """
         if len(documents) <= self.max_candidates or self.by == "order":
             return list(range(len(documents)))[: self.max_candidates]

@@ -1,4 +1,4 @@
-"""Cuts Chinese and English text into the words that BM25 counts."""
+"""Splits Chinese and English text into the words that BM25 counts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _RUN = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case, in its order.
+    """The words of a text, in lower case, in the order of the text.
 
-    Where a script has no spaces, each character and each pair of neighbours is a word, as in
-    Lucene's CJKAnalyzer: this needs no dictionary and finds names that none would hold.
-    Full-width letters and digits count as the usual ones.
+    In scripts without spaces each character and each pair of neighbours is a word, much as in
+    Lucene's CJKAnalyzer: this needs no dictionary and also finds names that are in none.
+    Full-width letters and digits are the same as the usual ones.
     """
     found: list[str] = []
     for unspaced, word in _RUN.findall(unicodedata.normalize("NFKC", text).lower()):
