@@ -16,7 +16,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
-from qwen_rerank import RemoteRejectedError, RemoteScorer, load
+from qwen_rerank import RemoteRejectedError, RemoteScorer, ScorerUnavailableError, load
 from qwen_rerank.scorers import breaker
 from tests.remote.fault_server import Asked
 from tests.remote.outcomes import cut, outcome_of, scores_of, values
@@ -193,6 +193,57 @@ def test_blank_documents_never_reach_a_server_that_is_known_to_refuse_them() -> 
         assert values(scores_of(scorer, QUERY, ["", "red", " "])) == [None, 0.5, None]
         assert values(scores_of(scorer, QUERY, ["", " "])) == [None, None]
         assert [asked.documents for asked in server.asked] == [["red"]]
+
+
+def test_a_server_that_takes_blank_documents_gets_them_after_another_refusal() -> None:
+    def answer(asked: Asked) -> Reply:
+        return (400, {}) if "bad" in asked.body["query"] else own_answer(asked)
+
+    with running(answer) as server:
+        scorer = scorer_of([server])
+        assert isinstance(outcome_of(scorer, "bad", ["red", ""]), RemoteRejectedError)
+        assert values(scores_of(scorer, QUERY, ["red", ""])) == [0.5, 0]
+
+
+def test_a_text_with_few_tokens_does_not_lift_the_limit_for_others() -> None:
+    few, many = "w" * 3000, "wine " * 700
+    documents = ["red sea", few, many]
+    with running(refusing_long("llama.cpp")) as server:
+        scorer = scorer_of([server])
+        assert cut(scores_of(scorer, QUERY, ["red sea", few])) == set()
+        for _ in range(2):
+            scores = scores_of(scorer, QUERY, documents)
+            assert (values(scores), cut(scores)) == ([0.5, 0, 0.5], {2})
+        assert len(server.asked) == 4
+
+
+def test_a_500_that_took_too_long_is_an_outage() -> None:
+    with running(lambda asked: (500, {"error": "the request took too long"})) as server:
+        error = outcome_of(scorer_of([server], max_retries=0), QUERY, DOCUMENTS)
+        assert isinstance(error, ScorerUnavailableError)
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "0", "-5", "1e9", ""])
+def test_a_limit_that_makes_no_sense_does_no_harm(number: str) -> None:
+    def answer(asked: Asked) -> Reply:
+        if LONG in asked.documents:
+            return 400, {"error": f"maximum context length is {number}, given: {number}"}
+        return own_answer(asked)
+
+    with running(answer) as server:
+        scores = scores_of(scorer_of([server]), QUERY, DOCUMENTS)
+        assert (values(scores), cut(scores)) == ([0.5, 1, 0.5, 0], {2})
+
+
+def test_two_giants_beside_each_other_cost_only_their_own_scores() -> None:
+    """A proxy says 413 and nothing else."""
+
+    def answer(asked: Asked) -> Reply:
+        return (413, {}) if sum(map(len, asked.documents)) > 500 else own_answer(asked)
+
+    with running(answer) as server:
+        scores = scores_of(scorer_of([server]), QUERY, ["red", "a" * 9000, "b" * 9000, "wine"])
+        assert values(scores) == [0.5, None, None, 0.5]
 
 
 def test_a_refusal_without_a_known_reason_stays_an_error() -> None:

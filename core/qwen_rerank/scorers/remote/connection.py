@@ -68,7 +68,7 @@ class _HTTPConnection(HTTPConnection):
             self.connect()
         assert self.sock is not None  # noqa: S101 - connected above
         exchange.use(self.sock)
-        self.timeout = max(0.001, exchange.deadline.left())  # sending gets the time to connect else
+        self.timeout = max(0.001, exchange.deadline.left())  # not that of connecting
         super().request(*args, **options)
 
 

@@ -57,8 +57,7 @@ def fit(request: RerankRequest, limits: RequestLimits, refused: Mapping[int, str
         left_out |= {i: BLANK for i, text in enumerate(request.documents) if not text.strip()}
     places = [place for place in range(len(request.documents)) if place not in left_out]
     whole = [request.documents[place] for place in places]
-    room = limits.document_bytes(request.query)
-    documents = [_cut(text, room) for text in whole]
+    documents = [_cut(text, limits.kept_bytes(request.query, text)) for text in whole]
     pairs = zip(places, whole, documents, strict=True)
     cut = frozenset(place for place, before, after in pairs if len(after) < len(before))
     return FittedRequest(replace(request, documents=documents), places, cut, left_out)

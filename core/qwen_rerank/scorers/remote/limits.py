@@ -30,7 +30,8 @@ class LearnedLimit:
 
     def __init__(self) -> None:
         self._refused: int | None = None
-        self._likely = 0
+        self.likely = 0
+        """A size that should pass after the last refusal."""
         self._passed = 0
         self._ends = 0.0
 
@@ -39,7 +40,7 @@ class LearnedLimit:
         """The limit; `None` while nothing is known."""
         if self._refused is None or time.monotonic() >= self._ends:
             return None
-        return max(self._passed, self._likely)
+        return max(self._passed, self.likely)
 
     def refused(self, size: int, likely: int | None = None) -> None:
         """Note that this size was too large.
@@ -49,9 +50,9 @@ class LearnedLimit:
             likely: What should pass instead; half of the size if nothing is known.
         """
         if self.most is None:
-            self._refused, self._passed = None, 0
+            self._refused = None
         if self._refused is None or size <= self._refused:
-            self._refused, self._likely = size, (size + 1) // 2 if likely is None else likely
+            self._refused, self.likely = size, (size + 1) // 2 if likely is None else likely
         self._ends = time.monotonic() + KEPT_SECONDS
         if self._passed >= size:
             self._passed = 0
@@ -88,11 +89,18 @@ class RequestLimits:
         """The most bytes of query and documents in one request; `None` while nothing is known."""
         return self._bytes.most
 
-    def document_bytes(self, query: str) -> int:
-        """The most bytes of one document beside this query."""
-        own = self._max_length * BYTES_PER_TOKEN - TEMPLATE_BYTES
-        limits = [own, self._pair_bytes.most]
-        return max(SHORTEST_BYTES, (smallest(limits) or own) - size_of(query))
+    def kept_bytes(self, query: str, document: str) -> int:
+        """How many bytes of a document to send with this query.
+
+        A document within the learned limit is left as it is. A longer one is cut to what
+        probably passes, which is less where texts with few tokens have lifted the limit.
+        """
+        beside = size_of(query)
+        kept = self._max_length * BYTES_PER_TOKEN - TEMPLATE_BYTES
+        most = self._pair_bytes.most
+        if most is not None and beside + size_of(document) > most:
+            kept = min(kept, self._pair_bytes.likely)
+        return max(SHORTEST_BYTES, kept - beside)
 
     def passed(self, request: RerankRequest) -> None:
         """Note that a request went through."""

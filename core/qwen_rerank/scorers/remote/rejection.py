@@ -16,19 +16,19 @@ Cause = Literal["count", "bytes", "length", "other"]
 _TOO_MANY = ("batch size", " documents, and ")
 """How servers say that they want fewer documents; the second one is this project's."""
 _TOO_LONG = re.compile(
-    r"too large to process|too long|too many tokens|token limit|less than \d+ tokens"
+    r"too long|too many tokens|token limit|less than \d+ tokens"
     r"|(?:maximum|model'?s?) (?:context|model|sequence|input|allowed) length"
-    r"|context (?:length|size|window)|range of input length"
+    r"|context (?:length|size|window)|range of input length|too large to process"
 )
 """How servers say that a document is too long for the model.
 
-In this order: llama.cpp, vLLM and others, TEI, vLLM and SGLang, llama.cpp, DashScope."""
-_LIMIT = re.compile(r"(?:length(?: is| of)?|less than|batch size:) \(?(\d+)")
-_GIVEN = re.compile(r"(?:given:|requested|(?:has|contains)|input(?: length)?) \(?(\d+)")
+In this order: vLLM and others, TEI, vLLM and SGLang, llama.cpp, DashScope, llama.cpp."""
+_TOO_LONG_FOR_LLAMA_CPP = re.compile(r"too large to process|available context size")
+"""What llama.cpp says with the status 500; "too long" may be a timeout there."""
+_LIMIT = re.compile(r"(?:length(?: is| of)?|less than|batch size:) \(?(\d{1,9})\b")
+_GIVEN = re.compile(r"(?:given:|requested|(?:has|contains)|input(?: length)?) \(?(\d{1,9})\b")
 _REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
 """A wrong key, a wrong route, no rerank route: the same for every request, as redirects are."""
-_ABOUT_A_DOCUMENT = {400, 413, 422, 500}
-"""What servers answer to a document that is too long; llama.cpp says 500."""
 _MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}
 
 
@@ -58,7 +58,7 @@ def failure_of(url: str, reply: HttpReply) -> Rejection | ScorerError:
     message = f"{url} answered {status}: {excerpt(reply.body)}"
     if status < 400:
         return _redirect(url, reply)
-    if status in _ABOUT_A_DOCUMENT and _TOO_LONG.search(text):
+    if _is_too_long(status, text):
         return _too_long(message, status, text)
     if status == 413 or (status in (400, 422) and "batch size" in text):
         cause: Cause = "count" if any(words in text for words in _TOO_MANY) else "bytes"
@@ -77,6 +77,12 @@ def _redirect(url: str, reply: HttpReply) -> RemoteRejectedError:
         "for the key and the documents would go there; set base_url to the final address",
         status=reply.status,
     )
+
+
+def _is_too_long(status: int, text: str) -> bool:
+    if status == 500:
+        return _TOO_LONG_FOR_LLAMA_CPP.search(text) is not None
+    return status in (400, 413, 422) and _TOO_LONG.search(text) is not None
 
 
 def _too_long(message: str, status: int, text: str) -> Rejection:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qwen_rerank.errors import RemoteRejectedError
 from qwen_rerank.scorers.remote.batches import batches, joined, without_scores
-from qwen_rerank.scorers.remote.fitting import FittedRequest, fit
+from qwen_rerank.scorers.remote.fitting import BLANK, FittedRequest, fit
 from qwen_rerank.scorers.remote.limits import RequestLimits, size_of
 from qwen_rerank.scorers.remote.rejection import Rejection
 from qwen_rerank.types import RerankRequest, Scores
@@ -45,24 +45,28 @@ class Sender:
                 return fitted.restored(Scores())
             outcome = self.post(fitted.request)
             if isinstance(outcome, Scores):
-                self._scored = True
-                self.limits.passed(fitted.request)
-                return fitted.restored(outcome)
+                return self._succeeded(fitted, outcome)
             rejection = outcome
             if _is_to_halve(fitted.request, rejection):
                 return fitted.restored(self._halved(fitted.request, rejection))
             refused |= self._adapt(fitted, rejection, first=further == 0)
         raise rejection.error
 
+    def _succeeded(self, fitted: FittedRequest, scores: Scores) -> Scores:
+        self._scored = True
+        self.limits.passed(fitted.request)
+        if BLANK in fitted.left_out.values():
+            self.limits.takes_blanks = False
+        return fitted.restored(scores)
+
     def _adapt(self, fitted: FittedRequest, rejection: Rejection, *, first: bool) -> dict[int, str]:
-        """Change the limits, or give the documents to leave out, and why.
+        """Learn from a rejection; gives the documents to leave out, and why.
 
         Raises:
             RemoteRejectedError: No other request would help.
         """
         if rejection.cause == "other":
-            self._leave_out_blanks(fitted.request, rejection)
-            return {}
+            return _blanks(fitted, rejection)
         if first:
             self.limits.too_long(fitted.request, rejection)
             if fit(fitted.request, self.limits, {}).cut:
@@ -71,12 +75,6 @@ class Sender:
         if len(places) == len(fitted.places):
             raise _of_all_documents(fitted.request, rejection)
         return dict.fromkeys(places, f"the server refuses the document: {rejection.error}")
-
-    def _leave_out_blanks(self, request: RerankRequest, rejection: Rejection) -> None:
-        """Some servers refuse blank documents, in words of their own."""
-        if all(document.strip() for document in request.documents):
-            raise rejection.error
-        self.limits.takes_blanks = False
 
     def _halved(self, request: RerankRequest, rejection: Rejection) -> Scores:
         """Both halves; their size is a limit only if no document of them was refused."""
@@ -92,14 +90,20 @@ class Sender:
         try:
             return self.score(request)
         except RemoteRejectedError as error:
-            self._refused += 1
-            several = len(request.documents) > 1
-            if several or not (error.of_request and self._go_on()):
+            self._refused += len(request.documents) == 1
+            refuses_all = not self._scored and self._refused >= REFUSED_DOCUMENTS
+            if refuses_all or not error.of_request:
                 raise
             return without_scores(request, f"the server refuses the document: {error}")
 
-    def _go_on(self) -> bool:
-        return self._scored or self._refused < REFUSED_DOCUMENTS
+
+def _blanks(fitted: FittedRequest, rejection: Rejection) -> dict[int, str]:
+    """The blank documents, which some servers refuse, each in its own words."""
+    documents = zip(fitted.places, fitted.request.documents, strict=True)
+    blanks = [place for place, text in documents if not text.strip()]
+    if not blanks:
+        raise rejection.error
+    return dict.fromkeys(blanks, BLANK)
 
 
 def _is_to_halve(request: RerankRequest, rejection: Rejection) -> bool:
