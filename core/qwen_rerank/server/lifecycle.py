@@ -38,7 +38,7 @@ class DrainingServer(uvicorn.Server):
         self._service = service
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; Streamlit gives uvicorn's loggers its own handlers while it starts."""
+        """Listen; Streamlit gives uvicorn's loggers its handlers again while it starts."""
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(WAITING)  # asyncio would accept as many at once
@@ -69,6 +69,7 @@ def serve(settings: ServerSettings, say: Say) -> None:
     log_as_json()
     service = Service(settings)
     app = make_app(service)
+    log_as_json()  # again, for Streamlit has given uvicorn's loggers its own handlers
     listening = _listen(settings)
     config = limited_config(
         app,

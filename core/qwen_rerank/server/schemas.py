@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -18,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from qwen_rerank._validation import checked_text
 from qwen_rerank.errors import RequestTooLargeError
 from qwen_rerank.rows import rows
 from qwen_rerank.types import RerankResult
@@ -35,7 +37,12 @@ def _document_text(document: Any) -> Any:
     text = document.get("text") if isinstance(document, dict) else document
     if not isinstance(text, str):
         raise PydanticCustomError("document", 'must be a text, or an object with a "text"')
-    return text
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
+    """The text with U+FFFD in place of lone surrogates: JavaScript clients cut emoji in two."""
+    return checked_text("a text", text)
 
 
 def _check_count(values: Any, info: ValidationInfo) -> Any:
@@ -52,6 +59,7 @@ def _check_count(values: Any, info: ValidationInfo) -> Any:
 _FEW = (Field(fail_fast=True), BeforeValidator(_check_count))
 """The checks of each list that clients send: its length, then its items up to a bad one."""
 
+Text = Annotated[str, AfterValidator(_storable)]
 Document = Annotated[str, BeforeValidator(_document_text), WithJsonSchema(_DOCUMENT)]
 Index = Annotated[int, Field(strict=True, ge=0)]
 TopN = Annotated[int, Field(strict=True, ge=1)]
@@ -81,11 +89,11 @@ class Body(BaseModel):
 class RankingBody(Body):
     """What each request for a ranking may hold."""
 
-    query: str
+    query: Text
     """The search query."""
     top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("top_n", "top_k"))
     """The most results to return; all when left out."""
-    instruction: str | None = Field(
+    instruction: Text | None = Field(
         default=None, validation_alias=AliasChoices("instruction", "instruct")
     )
     """The task in one English sentence; the server's own when left out."""
@@ -110,7 +118,7 @@ class RerankBody(RankingBody):
 class TextsBody(RankingBody):
     """The same in the form of Text Embeddings Inference."""
 
-    texts: Annotated[list[str], *_FEW]
+    texts: Annotated[list[Text], *_FEW]
     """The candidates, in the retriever's order."""
     return_text: bool | None = None
     """Whether the reply repeats the texts."""
