@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 MAX_CALLS_IN_FLIGHT = 256
 
-_resets: dict[int, Callable[[], Callable[[], object] | None]] = {}
+_functions: list[Callable[[], object]] = []
+_methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], object]]] = {}
 
 
 def reset_after_fork(reset: Callable[[], object]) -> None:
@@ -28,17 +29,20 @@ def reset_after_fork(reset: Callable[[], object]) -> None:
         reset: Must not raise. A bound method does not keep its object alive.
     """
     if inspect.ismethod(reset):
-        method = weakref.WeakMethod(reset, lambda dead: _resets.pop(id(dead), None))
-        _resets[id(method)] = method
+        # not a WeakMethod, whose own callback fails when the interpreter ends
+        owner = weakref.ref(reset.__self__, lambda dead: _methods.pop(id(dead), None))
+        _methods[id(owner)] = owner, reset.__func__
     else:
-        _resets[id(reset)] = lambda: reset
+        _functions.append(reset)
 
 
 def _reset_all() -> None:
-    for find in list(_resets.values()):
-        reset = find()
-        if reset is not None:
-            reset()
+    for function in _functions:
+        function()
+    for find, method in list(_methods.values()):
+        owner = find()
+        if owner is not None:
+            method(owner)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -135,30 +135,26 @@ class Engine:
                 self._scheduler.complete(batch, odds)
         return True
 
+    @torch.inference_mode()
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         """The odds of each document; where memory runs out, each half is tried alone."""
+        tokens = sum(len(s.ids) for s in segments)
+        padding = padded(tokens) - tokens if self._packed else 0
+        batch = PackedBatch(segments, self._answer.device, padding)
         try:
-            return self._forward(segments)
+            with running(batch):
+                hidden = self._backbone(
+                    input_ids=batch.ids, position_ids=batch.positions, use_cache=False
+                ).last_hidden_state
+            return (hidden[0, batch.ends].float() @ self._answer).tolist()  # type: ignore[no-any-return]
         except torch.cuda.OutOfMemoryError as error:
             if len(segments) == 1:
                 return _no_memory(segments[0], error)
         # outside the handler, so that the error's frames no longer hold the pass's tensors
         torch.cuda.empty_cache()
         half = len(segments) // 2
-        self._budget = min(self._budget, max(sum(len(s.ids) for s in segments) // 2, MIN_BUDGET))
+        self._budget = min(self._budget, max(tokens // 2, MIN_BUDGET))
         return [*self._odds(segments[:half]), *self._odds(segments[half:])]
-
-    @torch.inference_mode()
-    def _forward(self, segments: Sequence[Segment]) -> list[float]:
-        tokens = sum(len(s.ids) for s in segments)
-        padding = padded(tokens) - tokens if self._packed else 0
-        batch = PackedBatch(segments, self._answer.device, padding)
-        with running(batch):
-            hidden = self._backbone(
-                input_ids=batch.ids, position_ids=batch.positions, use_cache=False
-            ).last_hidden_state
-        odds: list[float] = (hidden[0, batch.ends].float() @ self._answer).tolist()
-        return odds
 
 
 def _report(batch: ScheduledBatch, start: float) -> BatchReport:
