@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any, Unpack
 
 from langchain_core.callbacks import Callbacks
@@ -18,7 +17,14 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import RELEVANCE_SCORE, Limits, RerankAdapter, marks, replaced
+from qwen_rerank.adapter import (
+    RELEVANCE_SCORE,
+    Limits,
+    RerankAdapter,
+    kept_metadata,
+    result_metadata,
+    stale_keys,
+)
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.settings import AdapterSettings
 
@@ -87,7 +93,7 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         """
         results, name = self._recorded(query, self._texts(documents), **limits)
         return [
-            {"index": result.index, RELEVANCE_SCORE: result.score, **marks(result, name)}
+            {"index": result.index, RELEVANCE_SCORE: result.score, **result_metadata(result, name)}
             for result in results
         ]
 
@@ -106,13 +112,13 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         metadata = {"ls_provider": "qwen", "ls_model_name": self._model_name, "top_n": self.top_n}
         return RunnableConfig(callbacks=callbacks, metadata=metadata)
 
-    def _compress(self, asked: tuple[str, list[Document]]) -> list[Document]:
-        query, documents = asked
+    def _compress(self, given: tuple[str, list[Document]]) -> list[Document]:
+        query, documents = given
         results, name = self._recorded(query, self._texts(documents))
         return [_copy(documents[result.index], result, name) for result in results]
 
-    async def _acompress(self, asked: tuple[str, list[Document]]) -> list[Document]:
-        return await self._reranker.run(self._compress, asked)
+    async def _acompress(self, given: tuple[str, list[Document]]) -> list[Document]:
+        return await self._reranker.run(self._compress, given)
 
     def _texts(self, documents: Sequence[str | Document]) -> list[str]:
         text_of = self.document_formatter or (lambda document: document.page_content)
@@ -148,18 +154,8 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
 def _copy(document: Document, result: RerankResult, rerank_id: str | None) -> Document:
     """A copy with its id and metadata; vector stores hand out the objects that they keep."""
-    ours = (
-        RELEVANCE_SCORE,
-        *replaced(rerank_id),
-    )  # from an earlier stage; the new score stands last
-    kept = {key: _own(value) for key, value in document.metadata.items() if key not in ours}
+    stale = (RELEVANCE_SCORE, *stale_keys(rerank_id))  # of an earlier stage
+    kept = kept_metadata(document.metadata, stale)
     score = {} if result.score is None else {RELEVANCE_SCORE: result.score}
-    return document.model_copy(update={"metadata": {**kept, **marks(result, rerank_id), **score}})
-
-
-def _own(value: Any) -> Any:
-    """A value that the caller can change freely; what can't be copied is shared."""
-    try:
-        return deepcopy(value)
-    except Exception:  # locks, clients, whatever people keep in metadata
-        return value
+    new = {**kept, **result_metadata(result, rerank_id), **score}
+    return document.model_copy(update={"metadata": new})

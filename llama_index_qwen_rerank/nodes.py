@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeWithScore
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import marks, replaced
+from qwen_rerank.adapter import kept_metadata, result_metadata, stale_keys
 
 RETRIEVAL_SCORE = "retrieval_score"
 
@@ -19,20 +18,20 @@ def reranked_node(
     keep_retrieval_score: bool,
     rerank_id: str | None = None,
 ) -> NodeWithScore:
-    """A new `NodeWithScore`; the node itself is copied only if something is noted on it."""
-    noted = marks(result, rerank_id)
+    """A new `NodeWithScore`; the node itself is copied only if its metadata changes."""
+    new = result_metadata(result, rerank_id)
     if keep_retrieval_score and RETRIEVAL_SCORE not in found.node.metadata:
-        noted[RETRIEVAL_SCORE] = found.score
+        new[RETRIEVAL_SCORE] = found.score
     score = found.score if result.score is None else result.score
-    return NodeWithScore(node=_noted(found.node, noted, replaced(rerank_id)), score=score)
+    node = _with_metadata(found.node, new, stale_keys(rerank_id))
+    return NodeWithScore(node=node, score=score)
 
 
-def _noted(node: BaseNode, noted: dict[str, Any], old: tuple[str, ...]) -> BaseNode:
-    """The node with fresh notes in its metadata that neither LLMs nor embeddings see."""
-    kept = {key: value for key, value in node.metadata.items() if key not in old}
-    if not noted and len(kept) == len(node.metadata):
+def _with_metadata(node: BaseNode, new: dict[str, Any], stale: tuple[str, ...]) -> BaseNode:
+    """The node with new metadata that no LLM and no embedding gets to see."""
+    if not new and not any(key in node.metadata for key in stale):
         return node
-    update: dict[str, Any] = {"metadata": {**deepcopy(kept), **noted}}
+    update: dict[str, Any] = {"metadata": {**kept_metadata(node.metadata, stale), **new}}
     for hidden in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys"):
-        update[hidden] = list(dict.fromkeys([*getattr(node, hidden), *noted]))
+        update[hidden] = list(dict.fromkeys([*getattr(node, hidden), *new]))
     return node.model_copy(update=update)

@@ -1,10 +1,10 @@
-"""What the adapters of both frameworks share: settings that carry their reranker."""
+"""What the adapters of both frameworks share: the settings and the reranker made from them."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self, TypedDict, Unpack
 
@@ -34,8 +34,8 @@ RERANK_ID = "rerank_id"
 RERANK_INDEX = "rerank_index"
 """Metadata key of the document's place in the retriever's order, from 0; beside the id."""
 
-MARKS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
-IDS = (RERANK_ID, RERANK_INDEX)
+RESULT_KEYS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
+ID_KEYS = (RERANK_ID, RERANK_INDEX)
 
 _FIXED = set(RerankerSettings.model_fields) - {"instruction"}
 
@@ -70,7 +70,7 @@ class ScorerAdapter(ScorerSettings):
 
 
 class Limits(TypedDict, total=False):
-    """What one call may ask for instead of the adapter's own settings."""
+    """Limits of one call, in place of the adapter's own settings."""
 
     top_n: int | None
     score_threshold: float | None
@@ -92,7 +92,7 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
     def _recorded(
         self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
     ) -> tuple[list[RerankResult], str | None]:
-        """The ranking, and its id where feedback is kept."""
+        """The ranking, and its id if feedback is kept."""
         start = time.perf_counter()
         own: Limits = {"top_n": self.top_n, "score_threshold": self.score_threshold}
         own.update(limits)
@@ -111,7 +111,7 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
         )
 
     def _expand(self, query: str) -> Any:
-        """What the expander answers; an adapter adds its framework's kinds of expander."""
+        """What the expander returns; an adapter adds the expanders of its framework."""
         return self.query_expander(query)
 
     def _phrasings(self, query: str) -> list[str]:
@@ -120,21 +120,21 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
         checked_query(query)
         try:
             answer = self._expand(query)
-        except Exception as error:  # an LLM's outage must not break the pipeline either
+        except Exception as error:  # an outage of the LLM must not break the pipeline
             if self.on_error == "raise":
                 raise
-            logger.warning("query_expander failed, the query is reranked alone: %r", error)
+            logger.warning("query_expander failed, only the query itself is used: %r", error)
             return [query]
         return phrasings(query, answer)
 
 
-def replaced(rerank_id: str | None) -> tuple[str, ...]:
-    """Metadata keys that a new rerank takes over; without an id of its own, ids are not its."""
-    return MARKS if rerank_id is None else (*MARKS, *IDS)
+def stale_keys(rerank_id: str | None) -> tuple[str, ...]:
+    """Metadata keys of an earlier rerank that a new one removes; ids only if it has one itself."""
+    return RESULT_KEYS if rerank_id is None else (*RESULT_KEYS, *ID_KEYS)
 
 
-def marks(result: RerankResult, rerank_id: str | None = None) -> dict[str, Any]:
-    """What a result has to say besides its score, as metadata."""
+def result_metadata(result: RerankResult, rerank_id: str | None = None) -> dict[str, Any]:
+    """What a result says besides its score, as metadata."""
     found = {
         RERANK_ERROR: result.not_reranked,
         RERANK_FALLBACK: result.fallback,
@@ -143,3 +143,16 @@ def marks(result: RerankResult, rerank_id: str | None = None) -> dict[str, Any]:
         RERANK_INDEX: None if rerank_id is None else result.index,
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def kept_metadata(metadata: Mapping[str, Any], stale: Collection[str]) -> dict[str, Any]:
+    """A copy of a document's metadata without stale keys, for the caller to change."""
+    return {key: _copied(value) for key, value in metadata.items() if key not in stale}
+
+
+def _copied(value: Any) -> Any:
+    """A copy; a value that can't be copied is shared."""
+    try:
+        return deepcopy(value)
+    except Exception:  # a lock, a client: whatever people keep in metadata
+        return value

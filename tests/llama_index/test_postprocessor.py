@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,17 @@ def test_the_metadata_mode_chooses_the_text(mode: MetadataMode, text: str) -> No
     node = NodeWithScore(node=TextNode(text="red", metadata={"title": "fruit"}))
     rerank(scorer=scorer, metadata_mode=mode).postprocess_nodes([node], query_str="red")
     assert scorer.calls[0][1] == [text]
+
+
+def test_metadata_that_cannot_be_copied_is_shared() -> None:
+    lock = threading.Lock()
+    node = NodeWithScore(node=TextNode(text="red", metadata={"lock": lock, "list": [1]}))
+    scorer = FakeScorer(error=ScorerUnavailableError("down"))
+    adapter = rerank(scorer=scorer, metadata_mode=MetadataMode.NONE)
+    [kept] = adapter.postprocess_nodes([node], query_str="red")
+    assert kept.node.metadata["lock"] is lock
+    assert kept.node.metadata["list"] is not node.node.metadata["list"]
+    assert "down" in kept.node.metadata["rerank_error"]
 
 
 def test_an_outage_keeps_order_and_scores_and_says_why_to_people_only(
