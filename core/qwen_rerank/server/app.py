@@ -158,7 +158,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
             allow_origins=service.settings.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=[routes.RERANK_ID, REQUEST_ID, "Retry-After"],
+            expose_headers=[routes.ID_HEADER, REQUEST_ID, "Retry-After"],
         )
     app.add_middleware(OriginGuard, allowed=service.settings.origins)
     app.add_middleware(

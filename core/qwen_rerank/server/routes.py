@@ -24,12 +24,12 @@ from qwen_rerank.server.schemas import (
     native_reply,
     tei_reply,
 )
-from qwen_rerank.server.service import Ranking, Service
+from qwen_rerank.server.service import ServedRanking, Service
 from qwen_rerank.server.telemetry import STATUS
 
 T = TypeVar("T")
 
-RERANK_ID = "X-Rerank-Id"
+ID_HEADER = "X-Rerank-Id"
 """The header that names a ranking for feedback, whatever the shape of the reply."""
 
 router = APIRouter(tags=["rerank"], dependencies=[Depends(require_key)])
@@ -78,7 +78,7 @@ async def rerank_v2(request: Request, service: ServiceOfApp, content: JSONBody) 
     return _response(ranking, _common(service, body, ranking, "2"))
 
 
-async def _rank(request: Request, service: Service, body: RerankBody | TextsBody) -> Ranking:
+async def _rank(request: Request, service: Service, body: RerankBody | TextsBody) -> ServedRanking:
     request.state.documents = len(body.candidates)
     if not body.candidates:
         raise HTTPException(422, "documents must hold at least one text")
@@ -92,9 +92,9 @@ async def _rank(request: Request, service: Service, body: RerankBody | TextsBody
     return await _while_connected(request, work)
 
 
-def _response(ranking: Ranking, reply: Any) -> Response:
+def _response(ranking: ServedRanking, reply: Any) -> Response:
     """The reply as JSON; to_json writes UTF-8 at once, which takes a third of the memory."""
-    headers = {RERANK_ID: ranking.id}
+    headers = {ID_HEADER: ranking.id}
     return Response(to_json(reply), media_type="application/json", headers=headers)
 
 
@@ -121,7 +121,9 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _common(service: Service, body: RerankBody, ranking: Ranking, version: str) -> dict[str, Any]:
+def _common(
+    service: Service, body: RerankBody, ranking: ServedRanking, version: str
+) -> dict[str, Any]:
     return common_reply(
         ranking.id,
         ranking.results,

@@ -28,11 +28,11 @@ State = Literal["loading", "ready", "stopping", "failed"]
 
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
-WARM_UP = "How long does a refund take?", ["A refund takes five working days. " * 8] * 8
+WARM_UP_CALL = "How long does a refund take?", ["A refund takes five working days. " * 8] * 8
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class ServedRanking:
     """The results of one request, and the id that feedback names."""
 
     id: str
@@ -74,7 +74,7 @@ class Service:
         self.loop = asyncio.get_running_loop()
         try:
             for _ in range(2):  # the first call loads the model, the second measures its speed
-                await self._reranker.run(self._reranker.scorer.score, *WARM_UP)
+                await self._reranker.run(self._reranker.scorer.score, *WARM_UP_CALL)
         except Exception as error:  # whatever it is, `failure` tells it
             self.failure = error
         if self.state == "loading":
@@ -102,7 +102,7 @@ class Service:
         top_n: int | None = None,
         score_threshold: float | None = None,
         instruction: str | None = None,
-    ) -> Ranking:
+    ) -> ServedRanking:
         """Rank as `Reranker.rerank` does, within the server's limits, and record it.
 
         When the caller is cancelled, the documents that wait leave the queue.
@@ -125,7 +125,7 @@ class Service:
             instruction=instruction,
         )
         results = await self._in_time(rerank, len(documents))
-        ranking = Ranking(str(uuid.uuid4()), results, time.perf_counter() - start)
+        ranking = ServedRanking(str(uuid.uuid4()), results, time.perf_counter() - start)
         if self.recorder is not None:
             await self.recorder.ranking(
                 ranking.id, query, documents, results, seconds=ranking.seconds, top_n=top_n

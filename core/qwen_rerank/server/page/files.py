@@ -12,7 +12,7 @@ NAMES = ("text", "document", "content", "page_content", "passage", "文本", "�
 
 
 class FileError(ValueError):
-    """A file can't be read; `reason` is one of the page's words, `line` where it happened."""
+    """A file can't be read; `reason` is one of the page's translate, `line` where it happened."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""What the page says, in both of its languages."""
+"""The texts of the page, in both of its languages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 Language = Literal["中文", "English"]
 LANGUAGES = get_args(Language)
 
-_WORDS: dict[str, tuple[str, str]] = {
+TEXTS: dict[str, tuple[str, str]] = {
     "title": ("重排", "Rerank"),
     "lead": (
         "输入问题和候选文档，看看 Qwen3-Reranker 怎样重新排序。",
@@ -170,15 +170,15 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-class Words:
-    """The page's words in one language: `words("query")`, with values for its braces."""
+class Translator:
+    """The page's texts in one language: `translate("query")`, with values for its braces."""
 
     def __init__(self, language: Language) -> None:
         self._place = LANGUAGES.index(language)
 
-    def __call__(self, name: str, **values: object) -> str:
-        """The words of this name."""
-        return _WORDS[name][self._place].format(**values)
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of this key."""
+        return TEXTS[key][self._place].format(**values)
 
 
 def language_of(locale: str | None) -> Language:

@@ -11,10 +11,10 @@ import streamlit as st
 
 from qwen_rerank.errors import QwenRerankError
 from qwen_rerank.feedback import DailyStatistics, Statistics
-from qwen_rerank.server.page.translations import Words
+from qwen_rerank.server.page.translations import Translator
 from qwen_rerank.server.service import Service
 
-PATIENCE = 5
+READ_SECONDS = 5
 """Seconds to wait for the recorder, which does not wait for a slow file."""
 HEIGHT = 250
 MONTH_AND_DAY = "slice(datum.value, 5)"
@@ -23,28 +23,28 @@ RATES = (
     ("hit_rate", "hit_rate", "hit_rate_before"),
     ("adoption_rate", "adoption_rate", "adoption_rate_before"),
 )
-"""The words above a picture, and the fields with and without reranking."""
+"""The key of the title above a picture, and the fields with and without reranking."""
 
 
-def trend(service: Service, words: Words) -> None:
+def trend(service: Service, translate: Translator) -> None:
     """Rates with and without reranking, and latency, of the last 30 days."""
     if service.recorder is None:
         return
     coming = asyncio.run_coroutine_threadsafe(service.recorder.days(), service.loop)
     try:
-        days = coming.result(PATIENCE)
+        days = coming.result(READ_SECONDS)
     except (QwenRerankError, TimeoutError):
-        st.error(words("unreadable"))
+        st.error(translate("unreadable"))
         return
     if not days:
-        st.info(words("no_requests"))
+        st.info(translate("no_requests"))
         return
-    st.caption(words("trend_lead"))
-    summary(words, together([day.statistics for day in days]))
+    st.caption(translate("trend_lead"))
+    summary(translate, together([day.statistics for day in days]))
     for title, *names in RATES:
-        picture(words(title), lines(days, words, names), share=True)
-    picture(words("latency"), latencies(days), share=False)
-    st.dataframe(table(days, words), hide_index=True, width="stretch")
+        picture(translate(title), lines(days, translate, names), share=True)
+    picture(translate("latency"), latencies(days), share=False)
+    st.dataframe(table(days, translate), hide_index=True, width="stretch")
 
 
 def together(many: Sequence[Statistics]) -> Statistics:
@@ -53,12 +53,12 @@ def together(many: Sequence[Statistics]) -> Statistics:
     return Statistics(*(sum(getattr(one, name) for one in many) for name in names))
 
 
-def summary(words: Words, statistics: Statistics) -> None:
+def summary(translate: Translator, statistics: Statistics) -> None:
     """The rates of all days, beside those without reranking."""
     for place, (title, with_it, without) in zip(st.columns(2), RATES, strict=True):
-        before = words("without", rate=percent(getattr(statistics, without)))
+        before = translate("without", rate=percent(getattr(statistics, without)))
         rate = percent(getattr(statistics, with_it))
-        place.metric(words(title), rate, before, delta_color="off", delta_arrow="off")
+        place.metric(translate(title), rate, before, delta_color="off", delta_arrow="off")
 
 
 def percent(rate: float | None) -> str:
@@ -67,10 +67,10 @@ def percent(rate: float | None) -> str:
 
 
 def lines(
-    days: Sequence[DailyStatistics], words: Words, names: Sequence[str]
+    days: Sequence[DailyStatistics], translate: Translator, names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A point for each day of which the rate is known."""
-    sides = (words("with_line"), words("without_line"))
+    sides = (translate("with_line"), translate("without_line"))
     points = [
         (day, side, getattr(day.statistics, name))
         for day in days
@@ -118,17 +118,17 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
     st.altair_chart(drawn.properties(height=HEIGHT, width="container"), width="stretch")
 
 
-def table(days: Sequence[DailyStatistics], words: Words) -> list[dict[str, Any]]:
+def table(days: Sequence[DailyStatistics], translate: Translator) -> list[dict[str, Any]]:
     """The numbers behind the pictures, the newest day first."""
     return [
         {
-            words("day"): day.day,
-            words("requests"): day.statistics.requests,
-            words("judged"): day.statistics.judged,
-            words("hits"): day.statistics.hits,
-            words("hits_before"): day.statistics.hits_before,
-            words("answers"): day.statistics.answers,
-            words("taken"): day.statistics.adopted,
+            translate("day"): day.day,
+            translate("requests"): day.statistics.requests,
+            translate("judged"): day.statistics.judged,
+            translate("hits"): day.statistics.hits,
+            translate("hits_before"): day.statistics.hits_before,
+            translate("answers"): day.statistics.answers,
+            translate("taken"): day.statistics.adopted,
             "p50 ms": milliseconds(day.median),
             "p95 ms": milliseconds(day.p95),
         }

@@ -1,4 +1,4 @@
-"""One ranking, as the page shows it and hands it out."""
+"""One ranking, as the page shows and exports it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ShownRanking:
     """A ranking with what it was made from."""
 
     query: str
@@ -25,7 +25,7 @@ class Outcome:
     results: Sequence[RerankResult]
     seconds: float
     id: str = ""
-    """What feedback calls it."""
+    """The id that feedback names."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each result: index, score, rank, document, as the API gives it."""
@@ -34,7 +34,7 @@ class Outcome:
     @property
     def moved(self) -> int:
         """How many results stand elsewhere than before."""
-        return sum(rose(row) != 0 for row in self.rows())
+        return sum(places_risen(row) != 0 for row in self.rows())
 
     def as_json(self) -> str:
         """The whole result, exact."""
@@ -52,17 +52,17 @@ class Outcome:
         for row in self.rows():
             text = row["document"]
             safe = f"'{text}" if text.startswith(_FORMULA) else text
-            table.writerow([row["rank"], row["index"], row["score"], rose(row), safe])
+            table.writerow([row["rank"], row["index"], row["score"], places_risen(row), safe])
         return file.getvalue().encode("utf-8-sig")
 
 
-def rose(row: dict[str, Any]) -> int:
+def places_risen(row: dict[str, Any]) -> int:
     """How many places a result has risen; negative when it fell."""
     return int(row["index"]) + 1 - int(row["rank"])
 
 
 def arrow(places: int) -> str:
-    """A movement to look at."""
+    """A movement as an arrow and a number."""
     if not places:
         return "–"
     return f"↑ {places}" if places > 0 else f"↓ {-places}"
