@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class Received:
     """What came in, read to its end."""
 
     path: str
@@ -26,7 +26,7 @@ class Asked:
         return list(self.body.get("documents") or self.body.get("texts") or [])
 
 
-Handler = Callable[[socket.socket, Asked], None]
+Handler = Callable[[socket.socket, Received], None]
 """Answers one request on its connection; the connection is closed afterwards."""
 
 
@@ -43,7 +43,7 @@ def serving(
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:  # the client may have gone, as it should
             secured = tls.wrap_socket(connection, server_side=True) if tls else connection
-            handler(secured, read_request(secured) if greet else Asked("", {}, {}))
+            handler(secured, read_request(secured) if greet else Received("", {}, {}))
             secured.close()
 
     def accept() -> None:
@@ -62,14 +62,14 @@ def serving(
         listener.close()
 
 
-def read_request(connection: socket.socket) -> Asked:
+def read_request(connection: socket.socket) -> Received:
     stream = connection.makefile("rb")
     path = stream.readline().decode().split(" ")[1]
     headers = {}
     while line := stream.readline().strip():
         name, _, value = line.decode().partition(":")
         headers[name.strip().lower()] = value.strip()
-    return Asked(path, headers, json.loads(stream.read(int(headers["content-length"]))))
+    return Received(path, headers, json.loads(stream.read(int(headers["content-length"]))))
 
 
 def send_reply(
@@ -88,14 +88,14 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def overlap_items(asked: Asked) -> list[dict[str, Any]]:
+def overlap_items(received: Received) -> list[dict[str, Any]]:
     """Right answers, best first: the share of the query's words in each document."""
-    words = set(asked.body["query"].lower().split())
-    scores = [len(words & set(d.lower().split())) / len(words) for d in asked.documents]
+    words = set(received.body["query"].lower().split())
+    scores = [len(words & set(d.lower().split())) / len(words) for d in received.documents]
     items: list[dict[str, Any]] = [{"index": i, "score": s} for i, s in enumerate(scores)]
     return sorted(items, key=lambda item: -item["score"])
 
 
-def answer_well(connection: socket.socket, asked: Asked) -> None:
-    body = {"reranked_documents": overlap_items(asked)}
+def answer_well(connection: socket.socket, received: Received) -> None:
+    body = {"reranked_documents": overlap_items(received)}
     send_reply(connection, json.dumps(body).encode())

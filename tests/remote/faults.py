@@ -23,8 +23,8 @@ from qwen_rerank import (
     ScorerUnavailableError,
 )
 from tests.remote.fault_server import (
-    Asked,
     Handler,
+    Received,
     answer_well,
     overlap_items,
     reset,
@@ -94,7 +94,7 @@ def _full_backlog() -> Iterator[str]:
             filler.close()
 
 
-def _hang(connection: socket.socket, asked: Asked) -> None:
+def _hang(connection: socket.socket, received: Received) -> None:
     time.sleep(30)
 
 
@@ -108,40 +108,40 @@ def _drip(connection: socket.socket, text: bytes) -> None:
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-def _drip_headers(connection: socket.socket, asked: Asked) -> None:
+def _drip_headers(connection: socket.socket, received: Received) -> None:
     _drip(connection, _HEAD * 10)
 
 
-def _drip_body(connection: socket.socket, asked: Asked) -> None:
+def _drip_body(connection: socket.socket, received: Received) -> None:
     connection.sendall(_HEAD + b"Content-Length: 300\r\n\r\n")
     _drip(connection, b" " * 300)
 
 
-def _drip_chunks(connection: socket.socket, asked: Asked) -> None:
+def _drip_chunks(connection: socket.socket, received: Received) -> None:
     connection.sendall(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     _drip(connection, b"1\r\n \r\n" * 50)
 
 
-def _reset_before(connection: socket.socket, asked: Asked) -> None:
+def _reset_before(connection: socket.socket, received: Received) -> None:
     reset(connection)
 
 
-def _reset_in_body(connection: socket.socket, asked: Asked) -> None:
+def _reset_in_body(connection: socket.socket, received: Received) -> None:
     connection.sendall(_HEAD + b'Content-Length: 300\r\n\r\n{"reranked_')
     time.sleep(0.05)
     reset(connection)
 
 
-def _truncated(connection: socket.socket, asked: Asked) -> None:
+def _truncated(connection: socket.socket, received: Received) -> None:
     connection.sendall(_HEAD + b'Content-Length: 300\r\n\r\n{"reranked_')
 
 
-def _closed_at_once(connection: socket.socket, asked: Asked) -> None:
+def _closed_at_once(connection: socket.socket, received: Received) -> None:
     return
 
 
 def _endless(head: bytes, part: bytes) -> Handler:
-    def handler(connection: socket.socket, asked: Asked) -> None:
+    def handler(connection: socket.socket, received: Received) -> None:
         connection.sendall(head)
         while True:
             connection.sendall(part)
@@ -150,7 +150,7 @@ def _endless(head: bytes, part: bytes) -> Handler:
 
 
 def _bomb() -> AbstractContextManager[str]:
-    """Packed before anybody asks, for that takes seconds."""
+    """Compressed before the call, for that takes seconds."""
     return serving(_body(_blanks(), Content_Encoding="gzip"))
 
 
@@ -162,14 +162,14 @@ def _blanks() -> bytes:
 
 
 def _body(body: bytes, status: int = 200, **headers: str | int) -> Handler:
-    return lambda connection, asked: send_reply(connection, body, status, **headers)
+    return lambda connection, received: send_reply(connection, body, status, **headers)
 
 
 def _items(change: Callable[[list[dict[str, Any]]], object]) -> Handler:
     """The right answer with one thing changed."""
 
-    def handler(connection: socket.socket, asked: Asked) -> None:
-        items = overlap_items(asked)
+    def handler(connection: socket.socket, received: Received) -> None:
+        items = overlap_items(received)
         change(items)
         send_reply(connection, json.dumps({"reranked_documents": items}).encode())
 
@@ -179,8 +179,8 @@ def _items(change: Callable[[list[dict[str, Any]]], object]) -> Handler:
 def _score(text: str) -> Handler:
     """The right answer with one score written like this."""
 
-    def handler(connection: socket.socket, asked: Asked) -> None:
-        items = overlap_items(asked)
+    def handler(connection: socket.socket, received: Received) -> None:
+        items = overlap_items(received)
         items[0]["score"] = "here"
         body = json.dumps({"reranked_documents": items}).replace('"here"', text)
         send_reply(connection, body.encode())
@@ -202,16 +202,16 @@ def _once(first: Handler) -> Callable[[], AbstractContextManager[str]]:
     def serve() -> AbstractContextManager[str]:
         handlers = [first]
 
-        def handler(connection: socket.socket, asked: Asked) -> None:
-            (handlers.pop() if handlers else answer_well)(connection, asked)
+        def handler(connection: socket.socket, received: Received) -> None:
+            (handlers.pop() if handlers else answer_well)(connection, received)
 
         return serving(handler)
 
     return serve
 
 
-def _in_a_second(connection: socket.socket, asked: Asked) -> None:
-    _status(503, Retry_After=formatdate(time.time() + 1, usegmt=True))(connection, asked)
+def _in_a_second(connection: socket.socket, received: Received) -> None:
+    _status(503, Retry_After=formatdate(time.time() + 1, usegmt=True))(connection, received)
 
 
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -232,7 +232,7 @@ NETWORK = [
     _fault("reset in the body", _reset_in_body, GONE),
     _fault("closed without a reply", _closed_at_once, GONE),
     _fault("truncated body", _truncated, GONE),
-    _fault("garbage instead of HTTP", lambda c, asked: c.sendall(b"SSH-2.0-x\r\n\r\n"), GONE),
+    _fault("garbage instead of HTTP", lambda c, received: c.sendall(b"SSH-2.0-x\r\n\r\n"), GONE),
 ]
 SIZE = [
     _fault("endless body", _endless(_HEAD + b"\r\n", b" " * 65536), BAD),

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.remote.fault_server import Asked, overlap_items
+from tests.remote.fault_server import Received, overlap_items
 
 Reply = tuple[int, Any]
-Answer = Callable[[Asked], Reply]
+Answer = Callable[[Received], Reply]
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Server:
     """What a test sees of a server."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     connections: set[Any] = field(default_factory=set)
 
 
@@ -32,7 +32,7 @@ class _HTTPServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is no news."""
+        """A client may go away."""
 
 
 @contextmanager
@@ -53,10 +53,10 @@ def running(answer: Answer, *, seconds: float = 0, port: int = 0) -> Iterator[Se
             server.connections.add(self.client_address)
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.path, headers, body)
-            server.asked.append(asked)
+            received = Received(self.path, headers, body)
+            server.received.append(received)
             time.sleep(seconds)
-            status, reply = answer(asked)
+            status, reply = answer(received)
             data = json.dumps(reply).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -78,35 +78,39 @@ def running(answer: Answer, *, seconds: float = 0, port: int = 0) -> Iterator[Se
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-def own_answer(asked: Asked) -> Reply:
-    return 200, {"reranked_documents": overlap_items(asked)}
+def own_answer(received: Received) -> Reply:
+    return 200, {"reranked_documents": overlap_items(received)}
 
 
-def common_answer(asked: Asked) -> Reply:
-    items = overlap_items(asked)
+def common_answer(received: Received) -> Reply:
+    items = overlap_items(received)
     results = [{"index": i["index"], "relevance_score": i["score"]} for i in items]
     return 200, {"id": "x", "model": "m", "results": results, "usage": {"total_tokens": 1}}
 
 
-def list_answer(asked: Asked) -> Reply:
-    return 200, overlap_items(asked)
+def list_answer(received: Received) -> Reply:
+    return 200, overlap_items(received)
 
 
 def at(routes: Mapping[str, Answer]) -> Answer:
-    """Answers on these paths only."""
+    """Answers these paths only."""
 
-    def answer(asked: Asked) -> Reply:
-        return routes[asked.path](asked) if asked.path in routes else (404, {"detail": "Not Found"})
+    def answer(received: Received) -> Reply:
+        return (
+            routes[received.path](received)
+            if received.path in routes
+            else (404, {"detail": "Not Found"})
+        )
 
     return answer
 
 
-def tei_answer(asked: Asked) -> Reply:
-    if "texts" not in asked.body:
+def tei_answer(received: Received) -> Reply:
+    if "texts" not in received.body:
         return 422, {"error": "missing field `texts`", "error_type": "Validation"}
-    if len(asked.documents) > 32:
+    if len(received.documents) > 32:
         return 413, {"error": "batch size 33 > maximum allowed batch size 32"}
-    return list_answer(asked)
+    return list_answer(received)
 
 
 @contextmanager

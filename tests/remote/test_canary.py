@@ -1,4 +1,4 @@
-"""A server whose scores mean nothing is told apart, with the likely cause and the remedy."""
+"""A server whose scores mean nothing is an error that names the likely cause and the remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from qwen_rerank import BadScoresError, RemoteRejectedError, RemoteScorer, Reranker
 from qwen_rerank.scorers import breaker
 from qwen_rerank.scorers.remote import canary
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, at, common_answer, own, running
 
 QWEN = "Qwen/Qwen3-Reranker-0.6B"
@@ -65,44 +65,46 @@ def scoring(scores: Sequence[float]) -> Reply:
 def test_the_error_names_cause_and_server(
     dialect: str, scores: Sequence[float], problem: str
 ) -> None:
-    with running(lambda asked: scoring(scores)) as server:
+    with running(lambda received: scoring(scores)) as server:
         scorer = RemoteScorer(server.url, QWEN, dialect=dialect)
         with pytest.raises(BadScoresError) as caught:
             scorer.score("q", ["a", "b"])
         assert server.url in str(caught.value)
         assert problem in str(caught.value)
-        assert [asked.body["query"] for asked in server.asked] == [canary.QUERY]
+        assert [received.body["query"] for received in server.received] == [canary.QUERY]
         assert [checkup.problem for checkup in scorer.check()] == [problem]
 
 
 def test_the_canary_can_be_switched_off() -> None:
-    with running(lambda asked: scoring([0.5] * len(asked.documents))) as server:
+    with running(lambda received: scoring([0.5] * len(received.documents))) as server:
         for dialect in ("auto", "vllm"):
             scorer = RemoteScorer(server.url, QWEN, dialect=dialect, canary=False)
             assert scorer.score("q", ["a", "b"]) == [0.5, 0.5]
 
 
-def test_it_sings_once_and_again_after_an_outage(later: Callable[[float], None]) -> None:
+def test_the_canary_is_checked_once_and_again_after_an_outage(
+    later: Callable[[float], None],
+) -> None:
     right = [0.01, 0.99, 0.01, 0.0]
     state = {"scores": WRONG["dead GGUF"][0]}
 
-    def answer(asked: Asked) -> Reply:
-        sung = asked.body["query"] == canary.QUERY
-        return scoring(state["scores"] if sung else [0.5] * len(asked.documents))
+    def answer(received: Received) -> Reply:
+        is_canary = received.body["query"] == canary.QUERY
+        return scoring(state["scores"] if is_canary else [0.5] * len(received.documents))
 
     with running(answer) as server:
         reranker = Reranker(
             RemoteScorer(server.url, QWEN, dialect="vllm"), on_error="original_order"
         )
         reasons = {reranker.rerank("q", ["a", "b"])[0].not_reranked for _ in range(3)}
-        assert len(server.asked) == 1, "it is not sung for every call of an outage"
+        assert len(server.received) == 1, "not for every call of an outage"
         assert all(reason and canary.DEAD in reason for reason in reasons)
         state["scores"] = right
 
         later(breaker.REST_SECONDS)
         assert reranker.rerank("q", ["a", "b"])[0].score == 0.5
         reranker.rerank("q", ["a", "c"])
-        assert [asked.body["query"] == canary.QUERY for asked in server.asked] == [
+        assert [received.body["query"] == canary.QUERY for received in server.received] == [
             True,
             True,
             False,
@@ -111,14 +113,14 @@ def test_it_sings_once_and_again_after_an_outage(later: Callable[[float], None])
 
 
 def test_our_own_server_may_hold_a_model_of_another_name() -> None:
-    """It names its model itself and applies its template: only sense is asked of it."""
+    """It names its model itself and applies its template: its scores only have to make sense."""
     with own() as server:
         assert RemoteScorer(server.url, QWEN).score("red wine", ["red"]) == [0.5]
 
 
-def test_a_foreign_server_with_qwen3s_name_is_held_to_qwen3s_scores() -> None:
+def test_another_server_with_qwen3s_name_is_compared_with_qwen3s_scores() -> None:
     with running(at({"/rerank": common_answer})) as server:
-        with pytest.raises(BadScoresError, match="by less than the model itself"):
+        with pytest.raises(BadScoresError, match="not those of the model"):
             RemoteScorer(server.url, QWEN).score("red wine", ["red"])
         assert RemoteScorer(server.url, "acme/reranker").score("red wine", ["red"]) == [0.5]
 
@@ -129,18 +131,18 @@ def test_the_right_answer_is_not_first_by_place() -> None:
 
 
 @pytest.mark.parametrize("refusal", [None, 400])
-def test_whoever_waits_for_the_canary_hears_what_it_said(refusal: int | None) -> None:
-    """Else each of many calls at once would ask in its turn, and wait for all before it."""
+def test_calls_that_wait_for_the_canary_get_its_error(refusal: int | None) -> None:
+    """Else many calls at once would do one handshake each, one after the other."""
 
-    def answer(asked: Asked) -> Reply:
-        return (refusal, {}) if refusal else scoring([0.5] * len(asked.documents))
+    def answer(received: Received) -> Reply:
+        return (refusal, {}) if refusal else scoring([0.5] * len(received.documents))
 
-    with running(answer, seconds=2) as server:  # all are there before the first one hears it
+    with running(answer, seconds=2) as server:  # all are there before the first reply
         scorer = RemoteScorer(server.url, QWEN, dialect="vllm", timeout=20)
         with ThreadPoolExecutor(20) as pool:
             calls = [pool.submit(scorer.score, "q", [str(number)]) for number in range(20)]
             errors = [call.exception() for call in calls]
         wanted = RemoteRejectedError if refusal else BadScoresError
         assert all(isinstance(error, wanted) for error in errors)
-        assert len(server.asked) == 1
+        assert len(server.received) == 1
         assert len(set(map(id, errors))) == len(errors), "no call's frames hang on another's error"

@@ -14,7 +14,7 @@ from qwen_rerank.scorers.remote.address import checked_base_url, known_dialect, 
 from qwen_rerank.scorers.remote.dialects import DIALECTS
 from qwen_rerank.scorers.remote.response import scores_by_index
 from qwen_rerank.types import RerankRequest, Scores
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, Server, at, common_answer, own, running, sglang, tei, vllm
 
 MODEL = "some/model"
@@ -97,7 +97,7 @@ anything = st.recursive(
     )
     | anything
 )
-def test_whatever_comes_is_a_whole_list_of_scores_or_refused(items: Any) -> None:
+def test_any_reply_gives_a_complete_list_of_scores_or_an_error(items: Any) -> None:
     try:
         scores = scores_by_index(items, 3, "score")
     except BadScoresError:
@@ -181,17 +181,17 @@ def test_a_base_url_is_checked_and_a_wrong_one_is_not_repeated(url: str) -> None
         (tei, "tei", "/rerank"),
     ],
 )
-def test_a_server_is_found_out_from_its_replies(server: Any, name: str, path: str) -> None:
+def test_the_dialect_is_found_from_the_replies(server: Any, name: str, path: str) -> None:
     started: AbstractContextManager[Server] = server()
     with started as running_server:
         scorer = RemoteScorer(running_server.url, model="m")
         assert scorer.score("red wine", ["red", "red wine"]) == [0.5, 1]
         [found] = scorer.check()
         assert (found.dialect, found.problem) == (name, None)
-        assert running_server.asked[-1].path == path
-        before = len(running_server.asked)
+        assert running_server.received[-1].path == path
+        before = len(running_server.received)
         scorer.score("red wine", ["red"])
-        assert len(running_server.asked) == before + 1, "it is found out once"
+        assert len(running_server.received) == before + 1, "the handshake is done once"
         assert len(running_server.connections) == 1, "connections are kept"
 
 
@@ -201,7 +201,7 @@ def test_a_full_url_gets_the_request_as_it_is(dialect: str) -> None:
         url = f"{server.url}/api/v1/reranking"
         scorer = RemoteScorer(url, model="m", dialect=dialect, canary=False)
         assert scorer.score("red wine", ["red"]) == [0.5]
-        assert {asked.path for asked in server.asked} == {"/api/v1/reranking"}
+        assert {received.path for received in server.received} == {"/api/v1/reranking"}
 
 
 def test_a_url_with_an_unusual_route_is_found() -> None:
@@ -210,11 +210,11 @@ def test_a_url_with_an_unusual_route_is_found() -> None:
 
 
 def test_a_server_that_demands_top_n_gets_the_number_of_documents() -> None:
-    def answer(asked: Asked) -> Reply:
-        if asked.body.get("top_n") != len(asked.documents):
+    def answer(received: Received) -> Reply:
+        if received.body.get("top_n") != len(received.documents):
             missing = {"loc": ["body", "top_n"], "msg": "Field required"}
             return 422, {"detail": [missing]}
-        return common_answer(asked)
+        return common_answer(received)
 
     with running(at({"/v1/rerank": answer})) as server:
         scorer = RemoteScorer(server.url, "m")
@@ -225,7 +225,7 @@ def test_sglang_and_vllm_get_the_instruction_under_their_names() -> None:
     for server, name in ((sglang, "instruct"), (vllm, "instruction"), (own, "instruction")):
         with server() as started:
             RemoteScorer(started.url, model="m").score("q", ["d"], instruction="Find it")
-            assert started.asked[-1].body[name] == "Find it"
+            assert started.received[-1].body[name] == "Find it"
 
 
 def test_an_instruction_is_never_dropped_in_silence() -> None:
@@ -240,9 +240,9 @@ def test_a_server_without_a_rerank_route_is_named_with_what_was_tried() -> None:
         assert caught.value.status == 404
 
 
-def test_a_model_that_the_server_does_not_know_is_told() -> None:
-    def answer(asked: Any) -> Any:
-        return 404, {"error": {"message": f"The model `{asked.body['model']}` does not exist."}}
+def test_a_model_that_the_server_does_not_know_is_named() -> None:
+    def answer(received: Any) -> Any:
+        return 404, {"error": {"message": f"The model `{received.body['model']}` does not exist."}}
 
     with (
         running(answer) as server,

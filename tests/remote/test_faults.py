@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 import tracemalloc
 from typing import Any
@@ -72,7 +71,7 @@ def test_one_typed_error_or_all_scores_in_time_and_memory(fault: Fault) -> None:
 
 
 @every_fault
-def test_found_out_by_itself_and_with_a_canary(fault: Fault) -> None:
+def test_the_fault_during_the_handshake(fault: Fault) -> None:
     with fault.serve() as url:
         scorer = scorer_for(fault, url, dialect="auto", canary=True)
         start = time.monotonic()
@@ -116,11 +115,7 @@ def test_another_model_scores_the_whole_list_instead(fault: Fault) -> None:
 
 
 def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    truly = socket.getaddrinfo
-
-    def hang(*asked: Any) -> Any:
-        if asked[5:] == (socket.AI_NUMERICHOST,):  # asks nobody
-            return truly(*asked)
+    def hang(*arguments: Any) -> Any:
         return time.sleep(20)
 
     monkeypatch.setattr("socket.getaddrinfo", hang)
@@ -137,7 +132,7 @@ def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.Mo
         ("http://no-such-host.invalid", "gaierror: "),
     ],
 )
-def test_a_server_that_is_not_there_is_not_called_slow(url: str, said: str) -> None:
+def test_a_missing_server_is_not_reported_as_slow(url: str, said: str) -> None:
     with pytest.raises(ScorerUnavailableError, match=said) as caught:
         scorer_of(url, max_retries=0, timeout=30.0).score(QUERY, DOCUMENTS)  # resolvers are slow
     assert "in time" not in str(caught.value)

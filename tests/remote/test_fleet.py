@@ -1,4 +1,4 @@
-"""Retries, failover, breakers and batches: one loop, one deadline, no lost call."""
+"""Retries, failover and breakers: one loop, one deadline, no lost call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qwen_rerank.scorers import breaker
 from qwen_rerank.scorers.breaker import CircuitBreaker
 from qwen_rerank.scorers.remote import retry
 from qwen_rerank.scorers.remote.retry import RetryBudget, jittered_wait, retry_after_seconds
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, Server, own, own_answer, running, tei
 from tests.server.running import wait_until
 
@@ -24,7 +24,7 @@ QUERY = "red wine"
 
 
 @pytest.fixture
-def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_open_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.5)
 
 
@@ -32,10 +32,10 @@ def failing(status: int = 503, *, times: int | None = None) -> Any:
     """Refuses that many times, or always; then answers."""
     left = iter(range(times)) if times is not None else None
 
-    def answer(asked: Asked) -> Reply:
+    def answer(received: Received) -> Reply:
         if left is None or next(left, None) is not None:
             return status, {"error": "busy"}
-        return own_answer(asked)
+        return own_answer(received)
 
     return answer
 
@@ -49,18 +49,18 @@ def test_there_are_as_many_retries_as_set(retries: int) -> None:
     with running(failing()) as server:
         with pytest.raises(ScorerUnavailableError, match="answered 503"):
             scorer_of(server.url, max_retries=retries).score(QUERY, ["d"])
-        assert len(server.asked) == 1 + retries
+        assert len(server.received) == 1 + retries
 
 
 def test_a_refusal_is_not_repeated() -> None:
     with running(failing(401)) as server:
         with pytest.raises(RemoteRejectedError, match="answered 401"):
             scorer_of(server.url).score(QUERY, ["d"])
-        assert len(server.asked) == 1
+        assert len(server.received) == 1
 
 
 def test_repeats_are_a_share_of_the_calls() -> None:
-    """A server in trouble gets no multiple of its load."""
+    """A server in trouble gets little more load than before."""
     budget = RetryBudget()
     for _ in range(1000):
         budget.earn()
@@ -70,7 +70,7 @@ def test_repeats_are_a_share_of_the_calls() -> None:
         for _ in range(4):
             with pytest.raises(ScorerUnavailableError):
                 scorer.score(QUERY, ["d"])
-        assert len(server.asked) <= 4 + retry.SAVED_AT_START + 1
+        assert len(server.received) <= 4 + retry.SAVED_AT_START + 1
 
 
 def test_waits_are_drawn_from_a_widening_range() -> None:
@@ -107,7 +107,7 @@ def test_a_far_retry_after_is_at_least_hours_away(header: str) -> None:
 
 
 def test_a_wait_that_does_not_fit_is_not_begun() -> None:
-    def answer(asked: Asked) -> Reply:
+    def answer(received: Received) -> Reply:
         return 503, {}
 
     with running(answer) as server:
@@ -123,8 +123,8 @@ def test_another_server_takes_over_at_once_and_in_the_same_call() -> None:
         scorer = scorer_of(broken.url, well.url)
         for _ in range(20):
             assert scorer.score(QUERY, ["red"]) == [0.5]
-        assert len(broken.asked) == breaker.FAILURES, "then it is left alone"
-        assert len(well.asked) == 20
+        assert len(broken.received) == breaker.FAILURES, "then its breaker is open"
+        assert len(well.received) == 20
 
 
 def test_a_server_that_hangs_leaves_time_for_another() -> None:
@@ -134,18 +134,18 @@ def test_a_server_that_hangs_leaves_time_for_another() -> None:
             start = time.monotonic()
             assert scorer.score(QUERY, ["red"]) == [0.5]
             assert time.monotonic() - start < 9, "it did not wait for the answer"
-        assert hanging.asked
+        assert hanging.received
 
 
-def test_the_least_busy_server_is_asked() -> None:
+def test_the_least_busy_server_gets_the_request() -> None:
     with running(own_answer, seconds=1) as slow, own(seconds=0.03) as fast:
         scorer = scorer_of(slow.url, fast.url)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: scorer.score(QUERY, ["red"]), range(60)))
-        assert len(fast.asked) > 2 * len(slow.asked) > 0
+        assert len(fast.received) > 2 * len(slow.received) > 0
 
 
-def test_a_resting_server_is_not_asked_and_its_recovery_is_noticed(
+def test_a_server_with_an_open_breaker_gets_no_request_until_it_recovers(
     later: Callable[[float], None],
 ) -> None:
     with running(failing(times=breaker.FAILURES)) as server:
@@ -155,7 +155,7 @@ def test_a_resting_server_is_not_asked_and_its_recovery_is_noticed(
                 scorer.score(QUERY, ["d"])
         with pytest.raises(ScorerUnavailableError, match="no request was sent, the next try is in"):
             scorer.score(QUERY, ["d"])
-        assert len(server.asked) == breaker.FAILURES
+        assert len(server.received) == breaker.FAILURES
         later(breaker.REST_SECONDS)
         assert scorer.score(QUERY, ["red"]) == [0.5]
 
@@ -180,7 +180,7 @@ def test_a_breaker_lets_one_probe_through(monkeypatch: pytest.MonkeyPatch) -> No
     assert all(one.admit() for _ in range(3))
 
 
-def test_one_of_three_killed_and_revived_under_load(short_rests: None) -> None:
+def test_one_of_three_killed_and_revived_under_load(short_open_times: None) -> None:
     """No call fails, and the revived server gets its share again."""
     stop = threading.Event()
     failures: list[Exception] = []
@@ -202,16 +202,16 @@ def test_one_of_three_killed_and_revived_under_load(short_rests: None) -> None:
             for number in range(12):
                 pool.submit(load, number)
             try:
-                wait_until(lambda: len(third.asked) > 10)
+                wait_until(lambda: len(third.received) > 10)
                 third_life.close()
                 time.sleep(1.2)
                 port = int(third.url.rpartition(":")[2])
                 again = stack.enter_context(own(seconds=0.01, port=port))
-                wait_until(lambda: len(again.asked) > 10)
-                marks = [len(server.asked) for server in (first, second, again)]
+                wait_until(lambda: len(again.received) > 10)
+                marks = [len(server.received) for server in (first, second, again)]
                 time.sleep(1.0)
                 shares = [
-                    len(server.asked) - mark
+                    len(server.received) - mark
                     for server, mark in zip((first, second, again), marks, strict=True)
                 ]
             finally:
@@ -220,24 +220,24 @@ def test_one_of_three_killed_and_revived_under_load(short_rests: None) -> None:
     assert min(shares) > 0.15 * sum(shares), shares
 
 
-def test_servers_found_out_separately() -> None:
+def test_each_server_has_a_dialect_of_its_own() -> None:
     """A fleet may speak several dialects."""
     with own() as one, tei() as other:
         scorer = RemoteScorer([one.url, other.url], "m")
         for _ in range(6):
             assert scorer.score(QUERY, ["red"]) == [0.5]
         seen: list[Server] = [one, other]
-        assert all(len(server.asked) >= 4 for server in seen)
+        assert all(len(server.received) >= 4 for server in seen)
 
 
-def test_a_server_that_rests_takes_no_time_from_the_other() -> None:
-    def answer(asked: Asked) -> Reply:
-        time.sleep(3.5 if "slow" in asked.documents else 0)  # more than half of the time
-        return own_answer(asked)
+def test_an_open_breaker_takes_no_time_from_the_other_server() -> None:
+    def answer(received: Received) -> Reply:
+        time.sleep(3.5 if "slow" in received.documents else 0)  # more than half of the time
+        return own_answer(received)
 
     with running(failing(500)) as broken, running(answer) as well:
         scorer = scorer_of(broken.url, well.url, timeout=6)
-        while len(broken.asked) < breaker.FAILURES:
+        while len(broken.received) < breaker.FAILURES:
             scorer.score(QUERY, ["red"])
         assert [scorer.score(QUERY, ["slow"]) for _ in range(2)] == [[0]] * 2
 

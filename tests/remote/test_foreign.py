@@ -30,7 +30,7 @@ from qwen_rerank import (
     ScorerUnavailableError,
 )
 from tests.qwen3.models import convert_to_classifier
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, Server, at, running
 
 pytestmark = pytest.mark.foreign
@@ -85,9 +85,9 @@ def answers(url: str) -> bool:
 def local_model_as_vllm(folder: Path) -> Iterator[Server]:
     scorer = LocalScorer(str(folder), device="cpu", dtype="float32")
 
-    def answer(asked: Asked) -> Reply:
+    def answer(received: Received) -> Reply:
         scores = scorer.score(
-            asked.body["query"], asked.documents, instruction=asked.body.get("instruction")
+            received.body["query"], received.documents, instruction=received.body.get("instruction")
         )
         best_first = sorted(enumerate(scores), key=lambda pair: -pair[1])
         results = [{"index": i, "relevance_score": s} for i, s in best_first]

@@ -15,7 +15,7 @@ from qwen_rerank import CachedScorer, DocumentScore, FallbackScorer, RemoteScore
 from qwen_rerank.scorers import breaker
 from qwen_rerank.scorers.score_store import MemoryStore
 from qwen_rerank.testing import FakeScorer
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, own_answer, running
 
 QUERY = "red wine"
@@ -63,18 +63,18 @@ class Hanging:
 
     def __init__(self) -> None:
         self.hangs, self.ends = threading.Event(), threading.Event()
-        self.next: Callable[[Asked], Reply] = own_answer
+        self.next: Callable[[Received], Reply] = own_answer
         self._told = False
 
     def once(self) -> None:
         self._told = True
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, received: Received) -> Reply:
         if self._told:
             self._told = False
             self.hangs.set()
             self.ends.wait(30)
-        return self.next(asked)
+        return self.next(received)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_probe_that_is_under_way(hanging: Hanging, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.1)
     with running(hanging) as server:
         scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", max_retries=0, canary=False)
-        hanging.next = lambda asked: (503, {})
+        hanging.next = lambda received: (503, {})
         for _ in range(breaker.FAILURES):
             with pytest.raises(ScorerError):
                 scorer.score(QUERY, ["red"])
@@ -132,9 +132,9 @@ def test_the_busy_server_of_the_parent_is_not_busy_in_the_child(hanging: Hanging
             return [scorer.score(QUERY, ["red"]) for _ in range(times)] == [[0.5]] * times
 
         with meanwhile(lambda: ask(2), hanging.hangs):
-            before = len(one.asked)
+            before = len(one.received)
             assert in_a_child(lambda: ask(4))
-            assert len(one.asked) == before + 2
+            assert len(one.received) == before + 2
             hanging.ends.set()
 
 

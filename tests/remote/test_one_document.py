@@ -18,7 +18,7 @@ import langchain_qwen_rerank
 import llama_index_qwen_rerank
 from qwen_rerank import RemoteRejectedError, RemoteScorer, ScorerUnavailableError, load
 from qwen_rerank.scorers import breaker
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.outcomes import cut, outcome_of, scores_of, values
 from tests.remote.servers import Reply, Server, common_answer, own_answer, running, tei_answer
 
@@ -69,31 +69,31 @@ every_way = pytest.mark.parametrize("way", TOO_LONG)
 alone_and_in_a_fleet = pytest.mark.parametrize("servers", [1, 2])
 
 
-def refusing_long(way: str) -> Callable[[Asked], Reply]:
+def refusing_long(way: str) -> Callable[[Received], Reply]:
     """Refuses a request in which one document has too many tokens, as that server does."""
     status, body = TOO_LONG[way]
 
-    def answer(asked: Asked) -> Reply:
-        for text in asked.documents:
-            given = len((asked.body["query"] + " " + text).split())
+    def answer(received: Received) -> Reply:
+        for text in received.documents:
+            given = len((received.body["query"] + " " + text).split())
             if given > LIMIT or "é" in text:
                 return status, body(max(given, LIMIT + 1))
-        return own_answer(asked)
+        return own_answer(received)
 
     return answer
 
 
-def refusing_blanks(asked: Asked) -> Reply:
-    if all(text.strip() for text in asked.documents):
-        return own_answer(asked)
+def refusing_blanks(received: Received) -> Reply:
+    if all(text.strip() for text in received.documents):
+        return own_answer(received)
     message = "text input should not be empty.: input.documents"
     return 400, {"code": "InvalidParameter", "message": message}
 
 
-def null_for_blanks(asked: Asked) -> Reply:
-    status, reply = own_answer(asked)
+def null_for_blanks(received: Received) -> Reply:
+    status, reply = own_answer(received)
     for item in reply["reranked_documents"]:
-        item["score"] = item["score"] if asked.documents[item["index"]].strip() else None
+        item["score"] = item["score"] if received.documents[item["index"]].strip() else None
     return status, reply
 
 
@@ -103,10 +103,10 @@ def scorer_of(servers: list[Server], **options: Any) -> RemoteScorer:
 
 
 def requests_to(servers: list[Server]) -> int:
-    return sum(len(server.asked) for server in servers)
+    return sum(len(server.received) for server in servers)
 
 
-def started(stack: ExitStack, answer: Callable[[Asked], Reply], count: int) -> list[Server]:
+def started(stack: ExitStack, answer: Callable[[Received], Reply], count: int) -> list[Server]:
     return [stack.enter_context(running(answer)) for _ in range(count)]
 
 
@@ -143,7 +143,7 @@ def test_several_long_documents_are_cut_at_once(way: str) -> None:
         scores = scores_of(scorer_of([server]), QUERY, documents)
         assert values(scores) == [0.5, 1, 0.5, 0.5, 0]
         assert cut(scores) == {0, 2, 3}
-        assert len(server.asked) == 2
+        assert len(server.received) == 2
 
 
 @every_way
@@ -152,30 +152,30 @@ def test_the_next_call_keeps_to_what_was_learned(way: str) -> None:
         scorer = scorer_of([server])
         for _ in range(3):
             assert cut(scores_of(scorer, QUERY, DOCUMENTS)) == {2}
-        assert len(server.asked) == 4
+        assert len(server.received) == 4
 
 
 def test_dense_text_is_cut_to_what_the_server_counts() -> None:
     """A token for each Chinese character: fewer bytes a token than in most texts."""
 
-    def answer(asked: Asked) -> Reply:
-        given = max(len(text) for text in asked.documents)
+    def answer(received: Received) -> Reply:
+        given = max(len(text) for text in received.documents)
         if given > LIMIT:
             return 413, {"error": TEI.format(given=given), "error_type": "Validation"}
-        return own_answer(asked)
+        return own_answer(received)
 
     with running(answer) as server:
         scores = scores_of(scorer_of([server]), QUERY, ["red sea", "葡萄酒" * 1000])
         assert (values(scores), cut(scores)) == ([0.5, 0], {1})
-        assert len(server.asked) == 2
-        assert len(server.asked[1].documents[1]) > LIMIT / 2
+        assert len(server.received) == 2
+        assert len(server.received[1].documents[1]) > LIMIT / 2
 
 
 @alone_and_in_a_fleet
 @pytest.mark.parametrize("answer", [refusing_blanks, null_for_blanks])
 @pytest.mark.parametrize("blank", ["", " \n"])
 def test_a_blank_document_has_no_score(
-    blank: str, answer: Callable[[Asked], Reply], servers: int
+    blank: str, answer: Callable[[Received], Reply], servers: int
 ) -> None:
     with ExitStack() as stack:
         fleet = started(stack, answer, servers)
@@ -192,12 +192,12 @@ def test_blank_documents_never_reach_a_server_that_is_known_to_refuse_them() -> 
         scorer = scorer_of([server], dialect="tei")
         assert values(scores_of(scorer, QUERY, ["", "red", " "])) == [None, 0.5, None]
         assert values(scores_of(scorer, QUERY, ["", " "])) == [None, None]
-        assert [asked.documents for asked in server.asked] == [["red"]]
+        assert [received.documents for received in server.received] == [["red"]]
 
 
 def test_a_server_that_takes_blank_documents_gets_them_after_another_refusal() -> None:
-    def answer(asked: Asked) -> Reply:
-        return (400, {}) if "bad" in asked.body["query"] else own_answer(asked)
+    def answer(received: Received) -> Reply:
+        return (400, {}) if "bad" in received.body["query"] else own_answer(received)
 
     with running(answer) as server:
         scorer = scorer_of([server])
@@ -214,21 +214,21 @@ def test_a_text_with_few_tokens_does_not_lift_the_limit_for_others() -> None:
         for _ in range(2):
             scores = scores_of(scorer, QUERY, documents)
             assert (values(scores), cut(scores)) == ([0.5, 0, 0.5], {2})
-        assert len(server.asked) == 4
+        assert len(server.received) == 4
 
 
 def test_a_500_that_took_too_long_is_an_outage() -> None:
-    with running(lambda asked: (500, {"error": "the request took too long"})) as server:
+    with running(lambda received: (500, {"error": "the request took too long"})) as server:
         error = outcome_of(scorer_of([server], max_retries=0), QUERY, DOCUMENTS)
         assert isinstance(error, ScorerUnavailableError)
 
 
 @pytest.mark.parametrize("number", ["9" * 400, "0", "-5", "1e9", ""])
 def test_a_limit_that_makes_no_sense_does_no_harm(number: str) -> None:
-    def answer(asked: Asked) -> Reply:
-        if LONG in asked.documents:
+    def answer(received: Received) -> Reply:
+        if LONG in received.documents:
             return 400, {"error": f"maximum context length is {number}, given: {number}"}
-        return own_answer(asked)
+        return own_answer(received)
 
     with running(answer) as server:
         scores = scores_of(scorer_of([server]), QUERY, DOCUMENTS)
@@ -238,8 +238,8 @@ def test_a_limit_that_makes_no_sense_does_no_harm(number: str) -> None:
 def test_two_giants_beside_each_other_cost_only_their_own_scores() -> None:
     """A proxy says 413 and nothing else."""
 
-    def answer(asked: Asked) -> Reply:
-        return (413, {}) if sum(map(len, asked.documents)) > 500 else own_answer(asked)
+    def answer(received: Received) -> Reply:
+        return (413, {}) if sum(map(len, received.documents)) > 500 else own_answer(received)
 
     with running(answer) as server:
         scores = scores_of(scorer_of([server]), QUERY, ["red", "a" * 9000, "b" * 9000, "wine"])
@@ -247,13 +247,13 @@ def test_two_giants_beside_each_other_cost_only_their_own_scores() -> None:
 
 
 def test_a_refusal_without_a_known_reason_stays_an_error() -> None:
-    def answer(asked: Asked) -> Reply:
+    def answer(received: Received) -> Reply:
         return 400, {"error": "no such model"}
 
     with running(answer) as server:
         error = outcome_of(scorer_of([server]), QUERY, DOCUMENTS)
         assert isinstance(error, RemoteRejectedError)
-        assert (error.status, len(server.asked)) == (400, 1)
+        assert (error.status, len(server.received)) == (400, 1)
 
 
 @every_way
@@ -261,16 +261,16 @@ def test_documents_that_are_all_refused_are_an_error(way: str) -> None:
     with running(refusing_long(way)) as server:
         error = outcome_of(scorer_of([server]), QUERY, [WORSE])
         assert isinstance(error, RemoteRejectedError)
-        assert len(server.asked) <= 3
+        assert len(server.received) <= 3
 
 
 def test_a_refused_last_batch_costs_only_its_own_documents() -> None:
     """A server with a limit of 32 documents gets the 33rd alone."""
 
-    def answer(asked: Asked) -> Reply:
-        if "é" in "".join(asked.documents):
+    def answer(received: Received) -> Reply:
+        if "é" in "".join(received.documents):
             return 413, {"error": TEI.format(given=900), "error_type": "Validation"}
-        return tei_answer(asked)
+        return tei_answer(received)
 
     with running(answer) as server:
         scores = scores_of(scorer_of([server], dialect="tei"), QUERY, ["red"] * 32 + [WORSE])
@@ -285,7 +285,7 @@ def test_max_length_holds_for_a_server_that_cuts_nothing(dialect: str) -> None:
         scorer = scorer_of([server], dialect=dialect, max_length=512)
         scores = scores_of(scorer, QUERY, ["red", "red " * 1000])
         assert cut(scores) == {1}
-        assert 400 < len(server.asked[0].documents[1]) <= 4 * 512
+        assert 400 < len(server.received[0].documents[1]) <= 4 * 512
 
 
 # through the adapters

@@ -1,4 +1,4 @@
-"""Servers that refuse whoever asks, beside others that answer."""
+"""Servers that refuse every request, beside others that answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from qwen_rerank import RemoteRejectedError, RemoteScorer, Reranker, ScorerUnavailableError
 from qwen_rerank.scorers import breaker
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.servers import Reply, own, own_answer, running
 from tests.remote.test_fleet import QUERY, failing, scorer_of
 
@@ -17,18 +17,18 @@ REFUSALS = [401, 403, 404, 405, 501]
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_another_server_answers_and_the_refusing_one_is_left_alone(status: int) -> None:
-    """It is the fastest of all, and would draw all calls."""
+def test_another_server_answers_and_the_breaker_of_the_refusing_one_opens(status: int) -> None:
+    """It is the fastest of all, and would get all calls."""
     with running(failing(status)) as refusing, own() as well:
         scorer = scorer_of(refusing.url, well.url, max_retries=0)
         for _ in range(20):
             assert scorer.score(QUERY, ["red"]) == [0.5]
-        assert len(refusing.asked) == breaker.FAILURES
-        assert len(well.asked) == 20
+        assert len(refusing.received) == breaker.FAILURES
+        assert len(well.received) == 20
 
 
 @pytest.mark.parametrize("dialect", ["qwen-rerank", "auto"])
-def test_however_many_refuse_the_last_one_is_asked(dialect: str) -> None:
+def test_the_last_server_gets_the_request_however_many_refuse(dialect: str) -> None:
     with running(failing(401)) as refusing, running(failing(404)) as lost, own() as well:
         scorer = scorer_of(refusing.url, lost.url, well.url, max_retries=0, dialect=dialect)
         for _ in range(6):
@@ -41,16 +41,16 @@ def test_all_refuse() -> None:
         with pytest.raises(RemoteRejectedError, match="answered 40") as caught:
             scorer.score(QUERY, ["red"])
         assert caught.value.status in (401, 403)
-        assert len(one.asked) == len(other.asked) == 1, "nobody is asked twice"
+        assert len(one.received) == len(other.received) == 1, "no server gets the request twice"
         for _ in range(2 * breaker.FAILURES):
             with pytest.raises(RemoteRejectedError) as caught:
                 scorer.score(QUERY, ["red"])
         assert caught.value.status in (401, 403)
-        assert len(one.asked) == len(other.asked) == breaker.FAILURES
+        assert len(one.received) == len(other.received) == breaker.FAILURES
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_lone_server_says_clearly_that_it_refuses(status: int) -> None:
+def test_the_refusal_of_a_lone_server_is_raised(status: int) -> None:
     with running(failing(status)) as server:
         scorer = scorer_of(server.url)
         for _ in range(breaker.FAILURES + 2):
@@ -72,26 +72,26 @@ def test_a_refusal_beside_an_outage_may_heal() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_the_server_that_may_heal_is_the_one_asked_again(first: int) -> None:
+def test_the_server_that_may_heal_gets_the_request_again(first: int) -> None:
     with running(failing(401)) as refusing, running(failing(503, times=1)) as busy:
         urls = [refusing.url, busy.url]
         scorer = scorer_of(urls[first], urls[1 - first])
         assert scorer.score(QUERY, ["red"]) == [0.5]
-        assert len(refusing.asked) == 1
-        assert len(busy.asked) == 2
+        assert len(refusing.received) == 1
+        assert len(busy.received) == 2
 
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_request_that_is_refused_says_nothing_about_the_server(status: int) -> None:
-    def answer(asked: Asked) -> Reply:
-        return (status, {}) if "wrong" in asked.documents else own_answer(asked)
+    def answer(received: Received) -> Reply:
+        return (status, {}) if "wrong" in received.documents else own_answer(received)
 
     with running(answer) as one, running(answer) as other:
         scorer = scorer_of(one.url, other.url)
         for _ in range(2 * breaker.FAILURES):
             with pytest.raises(RemoteRejectedError):
                 scorer.score(QUERY, ["wrong"])
-        assert len(one.asked) == len(other.asked) == breaker.FAILURES
+        assert len(one.received) == len(other.received) == breaker.FAILURES
         assert scorer.score(QUERY, ["red"]) == [0.5]
 
 
@@ -121,7 +121,7 @@ def test_a_server_that_refuses_a_harmless_request_is_replaced(status: int) -> No
         scorer = RemoteScorer([refusing.url, well.url], "m", dialect="qwen-rerank")
         for _ in range(20):
             assert scorer.score(QUERY, ["red"]) == [0.5]
-        assert len(refusing.asked) == breaker.FAILURES
+        assert len(refusing.received) == breaker.FAILURES
 
 
 def test_a_lone_server_that_refuses_a_harmless_request_is_named() -> None:
@@ -132,10 +132,14 @@ def test_a_lone_server_that_refuses_a_harmless_request_is_named() -> None:
 
 
 def test_a_refused_request_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
-    """Some services refuse a query for what it says."""
+    """Some services refuse a query for its content."""
 
-    def answer(asked: Asked) -> Reply:
-        return (400, {"error": "indecent"}) if "bad" in asked.body["query"] else own_answer(asked)
+    def answer(received: Received) -> Reply:
+        return (
+            (400, {"error": "indecent"})
+            if "bad" in received.body["query"]
+            else own_answer(received)
+        )
 
     with running(answer) as server:
         reranker = Reranker(scorer_of(server.url), on_error="original_order")

@@ -29,7 +29,7 @@ from qwen_rerank import (
     RerankerSettings,
     load,
 )
-from tests.remote.fault_server import Asked, send_reply, serving
+from tests.remote.fault_server import Received, send_reply, serving
 from tests.remote.faults import FAULTS, Fault
 from tests.remote.servers import Reply, own, running
 
@@ -66,21 +66,21 @@ def failure_of(reranker: Reranker) -> BaseException:
     return QwenRerankError("none")
 
 
-def echo(connection: Any, asked: Asked) -> None:
-    send_reply(connection, json.dumps({"error": asked.headers}).encode(), 400)
+def echo(connection: Any, received: Received) -> None:
+    send_reply(connection, json.dumps({"error": received.headers}).encode(), 400)
 
 
-def echo_as_a_score(connection: Any, asked: Asked) -> None:
-    items = [{"index": 0, "score": asked.headers["authorization"]}]
+def echo_as_a_score(connection: Any, received: Received) -> None:
+    items = [{"index": 0, "score": received.headers["authorization"]}]
     send_reply(connection, json.dumps({"reranked_documents": items}).encode())
 
 
-def echo_in_a_redirect(connection: Any, asked: Asked) -> None:
-    send_reply(connection, b"", 302, Location=f"http://evil.invalid/?{asked.headers}")
+def echo_in_a_redirect(connection: Any, received: Received) -> None:
+    send_reply(connection, b"", 302, Location=f"http://evil.invalid/?{received.headers}")
 
 
-def echo_across_the_cut(connection: Any, asked: Asked) -> None:
-    send_reply(connection, ("x" * 138 + asked.headers["authorization"]).encode(), 401)
+def echo_across_the_cut(connection: Any, received: Received) -> None:
+    send_reply(connection, ("x" * 138 + received.headers["authorization"]).encode(), 401)
 
 
 ECHOES = [
@@ -110,9 +110,9 @@ def test_the_key_is_sent_and_nowhere_else() -> None:
         scorer = RemoteScorer(server.url, "m", api_key=f" {KEY}\n")
         for each in (scorer, deepcopy(scorer), pickle.loads(pickle.dumps(scorer))):
             each.score("q", ["d"])
-            assert server.asked[-1].headers["authorization"] == f"Bearer {KEY}"
+            assert server.received[-1].headers["authorization"] == f"Bearer {KEY}"
             assert KEY not in repr(each) + repr(vars(each))
-        assert KEY not in json.dumps([asked.body for asked in server.asked])
+        assert KEY not in json.dumps([received.body for received in server.received])
         sessions = [o for o in gc.get_objects() if type(o) is requests.Session and vars(o)]
         assert KEY not in repr([(s.headers, vars(s)) for s in sessions])
 
@@ -120,7 +120,7 @@ def test_the_key_is_sent_and_nowhere_else() -> None:
 def test_without_a_key_no_header_is_sent() -> None:
     with own() as server:
         RemoteScorer(server.url, "m").score("q", ["d"])
-        assert "authorization" not in server.asked[-1].headers
+        assert "authorization" not in server.received[-1].headers
 
 
 def test_settings_and_adapters_show_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_settings_and_adapters_show_no_key(monkeypatch: pytest.MonkeyPatch) -> N
         {"cache_url": [KEY]},
     ],
 )
-def test_a_wrong_setting_is_told_without_the_key(wrong: dict[str, Any]) -> None:
+def test_the_error_for_a_wrong_setting_holds_no_key(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         load(**wrong)
     # the caller's own arguments are plain text in the frames that got them
@@ -174,19 +174,19 @@ def test_a_wrong_setting_is_told_without_the_key(wrong: dict[str, Any]) -> None:
 def test_a_redirect_is_not_followed_and_no_cookie_is_kept() -> None:
     with own() as elsewhere:
 
-        def answer(asked: Asked) -> Reply:
+        def answer(received: Received) -> Reply:
             return 200, {"reranked_documents": [{"index": 0, "score": 1}]}
 
-        def redirect(connection: Any, asked: Asked) -> None:
+        def redirect(connection: Any, received: Received) -> None:
             send_reply(connection, b"", 307, Location=f"{elsewhere.url}/rerank")
 
         with serving(redirect) as url, pytest.raises(QwenRerankError, match="a redirect to"):
             RemoteScorer(url, "m", api_key=KEY).score("q", ["d"])
-        assert elsewhere.asked == []
+        assert elsewhere.received == []
         with running(answer) as server:
             scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
             scorer.score("q", ["d"])
-            assert "cookie" not in server.asked[-1].headers
+            assert "cookie" not in server.received[-1].headers
 
 
 def test_no_proxy_and_no_netrc_of_the_environment_is_used(
@@ -199,7 +199,7 @@ def test_no_proxy_and_no_netrc_of_the_environment_is_used(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with own() as server:
         RemoteScorer(server.url, "m").score("q", ["d"])
-        assert "authorization" not in server.asked[-1].headers
+        assert "authorization" not in server.received[-1].headers
 
 
 def test_a_checkup_shows_no_key() -> None:

@@ -14,7 +14,6 @@ from qwen_rerank import (
     CachedScorer,
     ConfigError,
     FallbackScorer,
-    InvalidInputError,
     LocalScorer,
     RemoteScorer,
     load,
@@ -100,7 +99,7 @@ def test_wrong_settings_are_named(wrong: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 1e10, float("inf"), float("nan")])
-def test_a_timeout_that_nothing_can_count_is_refused(timeout: float) -> None:
+def test_a_timeout_out_of_range_is_refused(timeout: float) -> None:
     with pytest.raises(ConfigError, match="timeout must be above 0 and at most 86400 seconds"):
         RemoteScorer(URL, timeout=timeout)
 
@@ -136,13 +135,16 @@ def test_a_forked_process_opens_connections_of_its_own() -> None:
         assert len(server.connections) == 2
 
 
-def test_no_documents_ask_nobody() -> None:
+def test_no_documents_cause_no_request() -> None:
     assert RemoteScorer("http://nobody.invalid").score("q", []) == []
 
 
-def test_invalid_unicode_is_the_callers_error() -> None:
-    with own() as server, pytest.raises(InvalidInputError, match="no valid Unicode"):
-        RemoteScorer(server.url, "m").score("q", ["\ud800"])
+def test_a_lone_surrogate_is_sent_as_the_replacement_character() -> None:
+    """JavaScript clients cut emoji in two."""
+    with own() as server:
+        assert RemoteScorer(server.url, "m").score("red \ud83d", ["red \ude00"]) == [0.5]
+        assert server.received[-1].body["query"] == "red \ufffd"
+        assert server.received[-1].documents == ["red \ufffd"]
 
 
 def test_a_private_authority_is_trusted_by_the_usual_variable(

@@ -105,4 +105,4 @@ def test_cut_documents_are_reported(tiny_model: Path) -> None:
         )
         scorer = pickle.loads(pickle.dumps(scorer))
         assert cut(scores_of(scorer, "q", ["d", "d " * 200])) == {1}
-        assert server.asked[-1].body["query"].startswith("<|im_start|>system")
+        assert server.received[-1].body["query"].startswith("<|im_start|>system")

@@ -9,7 +9,7 @@ import pytest
 
 from qwen_rerank import RemoteRejectedError
 from qwen_rerank.scorers import breaker
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.outcomes import scores_of, values
 from tests.remote.servers import Reply, Server, own_answer, running, tei
 from tests.remote.test_fleet import QUERY, failing, scorer_of
@@ -20,25 +20,28 @@ def test_batches_keep_to_the_servers_limit() -> None:
     with tei() as server:
         scores = scorer_of(server.url, dialect="tei").score(QUERY, documents)
         assert scores == [0.5] * 100
-        assert [len(asked.documents) for asked in server.asked] == [32, 32, 32, 4]
+        assert [len(received.documents) for received in server.received] == [32, 32, 32, 4]
 
 
 def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     """413 for bytes, 422 for counts: each document is scored once and keeps its place."""
 
-    def answer(asked: Asked) -> Reply:
-        if len(asked.documents) > 7:
+    def answer(received: Received) -> Reply:
+        if len(received.documents) > 7:
             return 422, {"error": "batch size 8 > maximum allowed batch size 7"}
-        if sum(map(len, asked.documents)) > 50:
+        if sum(map(len, received.documents)) > 50:
             return 413, "length limit exceeded"
-        return own_answer(asked)
+        return own_answer(received)
 
     documents = [f"red {'wine ' * (number % 2)}{number}" for number in range(41)]
     with running(answer) as server:
         scores = scorer_of(server.url).score(QUERY, documents)
         assert scores == [0.5 + 0.5 * (number % 2) for number in range(41)]
         answered = [
-            text for asked in server.asked if answer(asked)[0] == 200 for text in asked.documents
+            text
+            for received in server.received
+            if answer(received)[0] == 200
+            for text in received.documents
         ]
         assert Counter(answered) == Counter(documents)
 
@@ -55,32 +58,32 @@ def test_a_server_that_refuses_every_size_is_not_sent_every_document() -> None:
     with running(failing(413)) as server:
         with pytest.raises(RemoteRejectedError, match="answered 413"):
             scorer_of(server.url).score(QUERY, [f"red {number}" for number in range(100)])
-        assert len(server.asked) < 12
+        assert len(server.received) < 12
 
 
-def by(answers: list[Callable[[Asked], Reply]]) -> Callable[[Asked], Reply]:
+def by(answers: list[Callable[[Received], Reply]]) -> Callable[[Received], Reply]:
     """The list's answer at that moment: a test changes it."""
 
-    def answer(asked: Asked) -> Reply:
-        return answers[0](asked)
+    def answer(received: Received) -> Reply:
+        return answers[0](received)
 
     return answer
 
 
 def sizes(server: Server) -> list[int]:
     """How many documents each request held since the last look."""
-    counts = [len(asked.documents) for asked in server.asked]
-    server.asked.clear()
+    counts = [len(received.documents) for received in server.received]
+    server.received.clear()
     return counts
 
 
-def taking(max_documents: int = 1000, max_bytes: int = 1 << 30) -> Callable[[Asked], Reply]:
-    def answer(asked: Asked) -> Reply:
-        if len(asked.documents) > max_documents:
+def taking(max_documents: int = 1000, max_bytes: int = 1 << 30) -> Callable[[Received], Reply]:
+    def answer(received: Received) -> Reply:
+        if len(received.documents) > max_documents:
             return 422, {"error": f"batch size over the maximum of {max_documents}"}
-        if len("".join(asked.documents)) > max_bytes:
+        if len("".join(received.documents)) > max_bytes:
             return 413, {"error": "Content Too Large"}
-        return own_answer(asked)
+        return own_answer(received)
 
     return answer
 
@@ -107,7 +110,7 @@ def test_one_giant_document_makes_no_small_batches_of_others() -> None:
         documents = [*small[:20], "red " * 5000, *small[20:]]
         scores = values(scores_of(scorer, QUERY, documents))
         assert scores[:20] + scores[21:] == [0.5] * 40
-        assert len(server.asked) <= 3
+        assert len(server.received) <= 3
         sizes(server)
         assert scorer.score(QUERY, small) == [0.5] * 40
         assert sizes(server) == [40]
@@ -144,11 +147,13 @@ def test_what_was_learned_is_forgotten_with_an_outage(monkeypatch: pytest.Monkey
         assert sizes(server) == [40]
 
 
-def test_one_long_text_teaches_nothing_about_sizes() -> None:
+def test_one_long_document_sets_no_limit_for_batches() -> None:
     """Some servers say 413 to one text that is longer than the model takes."""
 
-    def answer(asked: Asked) -> Reply:
-        return (413, "too long") if max(map(len, asked.documents)) > 500 else own_answer(asked)
+    def answer(received: Received) -> Reply:
+        return (
+            (413, "too long") if max(map(len, received.documents)) > 500 else own_answer(received)
+        )
 
     small = [f"red {number:090}" for number in range(40)]
     with running(answer) as server:
@@ -160,12 +165,12 @@ def test_one_long_text_teaches_nothing_about_sizes() -> None:
         assert sizes(server) == [40]
 
 
-def test_our_own_servers_limit_is_one_of_documents() -> None:
-    def answer(asked: Asked) -> Reply:
-        count = len(asked.documents)
+def test_our_own_server_limits_the_number_of_documents() -> None:
+    def answer(received: Received) -> Reply:
+        count = len(received.documents)
         if count > 30:
             return 413, {"detail": f"{count} documents, and 30 is the most: send them in several"}
-        return own_answer(asked)
+        return own_answer(received)
 
     with running(answer) as server:
         scorer = scorer_of(server.url)
@@ -175,10 +180,10 @@ def test_our_own_servers_limit_is_one_of_documents() -> None:
         assert sizes(server) == [20]
 
 
-def test_the_query_counts_too() -> None:
-    def answer(asked: Asked) -> Reply:
-        size = len(asked.body["query"]) + sum(map(len, asked.documents))
-        return (413, {}) if size > 1000 else own_answer(asked)
+def test_the_limit_counts_the_query() -> None:
+    def answer(received: Received) -> Reply:
+        size = len(received.body["query"]) + sum(map(len, received.documents))
+        return (413, {}) if size > 1000 else own_answer(received)
 
     documents = ["red wine " * 10] * 10
     with running(answer) as server:

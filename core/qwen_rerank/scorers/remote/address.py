@@ -1,4 +1,4 @@
-"""Where a server is: its base URL, its route, and the dialect that its host name tells."""
+"""Where a server is: its base URL, its route, and the dialect of a known host."""
 
 from __future__ import annotations
 

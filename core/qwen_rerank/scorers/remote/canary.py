@@ -1,7 +1,7 @@
-"""Known answers: tells a server that scores nonsense from one that scores.
+"""Known answers, which show whether a server's scores mean anything.
 
-What goes wrong in practice goes wrong silently: a server without Qwen3's template, or with
-one that lost its last line break, still answers with numbers between 0 and 1.
+A server without Qwen3's template, or with one that lost its last line break, still answers
+with numbers between 0 and 1, and no error shows.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ DOUBLE_SIGMOID = (
 )
 WRONG_ORDER = f"the right answer is not the best one: the template is missing; {_TEMPLATE}"
 UNSURE = (
-    "the right answer comes first, but by less than the model itself would put it: the "
-    f"template differs, often by its <think> block or its last line break; {_TEMPLATE}"
+    "the right answer comes first, but the scores are not those of the model: the template "
+    f"differs, often by its <think> block or its last line break; {_TEMPLATE}"
 )
-MEANINGLESS = "a recipe scores as high as the right answer: the scores do not follow the texts"
+MEANINGLESS = "a recipe scores as high as the right answer: the scores do not depend on the texts"
 
 
 def request() -> RerankRequest:
@@ -53,8 +53,8 @@ def verdict(scores: Sequence[float], *, qwen3: bool) -> str | None:
 
     Args:
         scores: In the order of `DOCUMENTS`.
-        qwen3: Whether a true Qwen3-Reranker should be behind them; of any other model
-            only what every reranker can do is wanted.
+        qwen3: Whether they should be those of a Qwen3-Reranker; any other model only has to
+            score the right answer above a recipe.
 
     Returns:
         The likely cause and the remedy; `None` if all is well.

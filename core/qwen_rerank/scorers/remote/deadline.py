@@ -11,7 +11,7 @@ LONGEST = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock after which nobody waits any more."""
+    """A moment on the monotonic clock at which every wait ends."""
 
     ends: float
 

@@ -155,7 +155,7 @@ def _new_session() -> requests.Session:
 def _read(response: Response, max_bytes: int) -> HttpReply | HttpFailure:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
-        return HttpFailure(f"the reply is {encoding}-encoded, wanted was identity", invalid=True)
+        return HttpFailure(f"the reply is {encoding}-encoded, wanted identity", invalid=True)
     body = bytearray()
     # `read`, for `stream` reads a chunk's length without a limit
     while chunk := response.raw.read(_CHUNK, decode_content=False):
@@ -169,7 +169,7 @@ def _read(response: Response, max_bytes: int) -> HttpReply | HttpFailure:
 
 
 def _failure(error: BaseException) -> HttpFailure:
-    """The innermost cause in words; requests and urllib3 wrap it several times."""
+    """The innermost cause; requests and urllib3 wrap it several times."""
     while not _is_connect_timeout(error) and (inner := _inner(error)) is not None:
         error = inner
     if _is_connect_timeout(error):

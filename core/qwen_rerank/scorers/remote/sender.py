@@ -98,7 +98,7 @@ class Sender:
 
 
 def _blanks(fitted: FittedRequest, rejection: Rejection) -> dict[int, str]:
-    """The blank documents, which some servers refuse, each in its own words."""
+    """The blank documents, which some servers refuse, each with a message of its own."""
     documents = zip(fitted.places, fitted.request.documents, strict=True)
     blanks = [place for place, text in documents if not text.strip()]
     if not blanks:

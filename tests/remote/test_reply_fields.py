@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from qwen_rerank import RemoteScorer, load
-from tests.remote.fault_server import Asked
+from tests.remote.fault_server import Received
 from tests.remote.outcomes import cut, scores_of, values
 from tests.remote.servers import Reply, own_answer, running
 
 REASON = "ScorerUnavailableError: http://gpu: refused"
 
 
-def marking(asked: Asked) -> Reply:
+def marking(received: Received) -> Reply:
     """Cuts long documents, takes three at most, and falls back for white ones."""
-    if len(asked.documents) > 3:
-        return 413, {"detail": f"{len(asked.documents)} documents, and 3 is the most"}
-    status, reply = own_answer(asked)
+    if len(received.documents) > 3:
+        return 413, {"detail": f"{len(received.documents)} documents, and 3 is the most"}
+    status, reply = own_answer(received)
     for item in reply["reranked_documents"]:
-        text = asked.documents[item["index"]]
+        text = received.documents[item["index"]]
         item.update({"truncated": True} if "long" in text else {})
         item.update({"fallback": REASON} if "white" in text else {})
     return status, reply
 
 
-def test_marks_keep_their_places_over_batches() -> None:
+def test_fields_of_a_document_keep_their_places_over_batches() -> None:
     with running(marking) as server:
         scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
         documents = ["red", "long", "sea", "tea", "red wine", "so long"]
@@ -39,11 +39,11 @@ def test_a_fallback_of_the_server_is_shown_and_not_remembered() -> None:
             results = reranker.rerank("red wine", ["white wine", "long"])
             assert [r.fallback for r in results] == [REASON] * 2
             assert [r.truncated for r in results] == [False, True]
-        assert len(server.asked) == 2
+        assert len(server.received) == 2
 
 
-def test_marks_of_other_types_are_ignored() -> None:
-    def odd(asked: Asked) -> Reply:
+def test_fields_of_other_types_are_ignored() -> None:
+    def odd(received: Received) -> Reply:
         marks = {"truncated": "yes", "fallback": {"to": "nothing"}}
         return 200, {"reranked_documents": [{"index": 0, "score": 0.5, **marks}]}
 
@@ -54,8 +54,8 @@ def test_marks_of_other_types_are_ignored() -> None:
 
 
 def test_a_key_that_the_server_repeats_is_masked() -> None:
-    def telling(asked: Asked) -> Reply:
-        fallback = f"sent was {asked.headers['authorization']}"
+    def telling(received: Received) -> Reply:
+        fallback = f"sent was {received.headers['authorization']}"
         return 200, {"reranked_documents": [{"index": 0, "score": 0.5, "fallback": fallback}]}
 
     with running(telling) as server:
