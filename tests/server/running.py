@@ -77,7 +77,12 @@ class Running:
 def serving(**settings: Any) -> Iterator[Running]:
     """A REST server on a free port, ready."""
     service = Service(ServerSettings(**{"ui": False, **settings}))
-    config = limited_config(make_app(service), service.settings.max_connections, ws="none")
+    config = limited_config(
+        make_app(service),
+        service.settings.max_connections,
+        ws="none",
+        timeout_graceful_shutdown=10,  # a test that fails may have left a connection open
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

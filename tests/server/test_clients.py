@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cohere
+import dashscope
 import pytest
 from langchain_cohere import CohereRerank
 from pydantic import SecretStr
@@ -51,6 +52,16 @@ def test_langchain_cohere(server: Running, truth: dict[int, float]) -> None:
     )
     found = reranker.rerank(DOCUMENTS, QUERY)
     assert {r["index"]: r["relevance_score"] for r in found} == pytest.approx(truth, abs=1e-6)
+
+
+def test_dashscope(
+    server: Running, truth: dict[int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashscope, "base_http_api_url", server.url + "/api/v1")
+    reply = dashscope.TextReRank.call("m", QUERY, DOCUMENTS, api_key="any")
+    assert reply.status_code == 200, reply.message
+    found = {row.index: row.relevance_score for row in reply.output.results}
+    assert found == pytest.approx(truth, abs=1e-6)
 
 
 def test_our_own_remote_scorer(server: Running, truth: dict[int, float]) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from qwen_rerank.server.compatible import (
+    DashScopeBody,
+    InfinityBody,
+    RankingsBody,
+    ScoreBody,
+)
 from qwen_rerank.server.errors import error_body
 from qwen_rerank.server.schemas import (
     FeedbackBody,
+    NativeBody,
+    RankingBody,
     RerankBody,
     TextsBody,
-    common_reply,
-    native_reply,
-    tei_reply,
 )
 from qwen_rerank.types import RerankResult
 
@@ -41,15 +46,11 @@ EN_DOCUMENTS = [
 
 _RESULTS = [RerankResult(1, 0.9713), RerankResult(0, 0.0126)]
 _TEXTS = ["Delivery takes three days.", "Refunds are paid within five working days."]
-_REQUEST = {"query": EN_QUERY, "documents": _TEXTS, "top_n": 2}
-_TEI_REQUEST = {"query": EN_QUERY, "texts": _TEXTS}
 _ID = "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10"
-_COMMON = common_reply(_ID, _RESULTS, _TEXTS, "builtin", version="1", with_texts=False) | {
-    "created": 1_770_000_000
-}
 _FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
-_NATIVE = {**native_reply(_RESULTS, _TEXTS), **_COMMON}
-_TEI = tei_reply(_RESULTS, _TEXTS, with_texts=False)
+
+Example = tuple[dict[str, Any], Any, Any]
+"""A JSON schema, a request, and its reply."""
 
 _REFUSALS = {
     400: "the body is not JSON",
@@ -67,13 +68,23 @@ _FEEDBACK_REFUSALS = {
 }
 
 
+def _ranking(model: type[RankingBody], request: dict[str, Any]) -> Example:
+    """A request for a ranking with the reply that it gets."""
+    reply = model.read(request, len(_TEXTS)).reply(_ID, _RESULTS, "builtin")
+    if isinstance(reply, dict) and "created" in reply:
+        reply["created"] = 1_770_000_000
+    return model.model_json_schema(), request, reply
+
+
 def _api(
-    bodies: dict[str, tuple[Any, Any, Any]], description: str, refusals: dict[int, str]
+    examples: dict[str, Example],
+    description: str = "The ranking, best first",
+    refusals: dict[int, str] = _REFUSALS,
 ) -> dict[str, Any]:
-    """The OpenAPI description of a route: bodies by name, each a schema, a request and a reply."""
-    schemas = [model.model_json_schema() for model, _, _ in bodies.values()]
-    requests = {name: {"value": value} for name, (_, value, _) in bodies.items()}
-    replies = {name: {"value": value} for name, (_, _, value) in bodies.items()}
+    """The OpenAPI description of a route: its examples by name."""
+    schemas = [schema for schema, _, _ in examples.values()]
+    requests = {name: {"value": request} for name, (_, request, _) in examples.items()}
+    replies = {name: {"value": reply} for name, (_, _, reply) in examples.items()}
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     return {
         "requestBody": {
@@ -95,15 +106,32 @@ def _refusal(status: int, text: str) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"example": example}}}
 
 
-_RANKING = "The ranking, best first"
+_REQUEST = {"query": EN_QUERY, "documents": _TEXTS}
+_COMMON_REQUEST = {"model": "any", **_REQUEST, "top_n": 2}
+_OBJECTS = [{"text": text} for text in _TEXTS]
+_SCHEMA, *_ANY = _ranking(DashScopeBody, {"input": _REQUEST, "parameters": {"top_n": 2}})
+_NESTED = {"type": "object", "properties": {"input": _SCHEMA, "parameters": {"type": "object"}}}
+
 RERANK_API = _api(
-    {"documents": (RerankBody, _REQUEST, _NATIVE), "texts": (TextsBody, _TEI_REQUEST, _TEI)},
-    _RANKING,
-    _REFUSALS,
+    {
+        "documents": _ranking(NativeBody, {**_REQUEST, "top_n": 2}),
+        "texts": _ranking(TextsBody, {"query": EN_QUERY, "texts": _TEXTS}),
+    }
 )
-V1_API = _api(
-    {"documents": (RerankBody, {"model": "any", **_REQUEST}, _COMMON)}, _RANKING, _REFUSALS
+V1_API = _api({"documents": _ranking(RerankBody, _COMMON_REQUEST)})
+INFINITY_API = _api(
+    {"documents": _ranking(InfinityBody, {**_COMMON_REQUEST, "return_documents": True})}
+)
+DASHSCOPE_API = _api({"input": (_NESTED, *_ANY)})
+NVIDIA_API = _api(
+    {"passages": _ranking(RankingsBody, {"query": {"text": EN_QUERY}, "passages": _OBJECTS})}
+)
+SCORE_API = _api(
+    {"texts": _ranking(ScoreBody, {"text_1": EN_QUERY, "text_2": _TEXTS})},
+    "The scores, in the order of the texts",
 )
 FEEDBACK_API = _api(
-    {"feedback": (FeedbackBody, _FEEDBACK, _FEEDBACK)}, "It is kept", _FEEDBACK_REFUSALS
+    {"feedback": (FeedbackBody.model_json_schema(), _FEEDBACK, _FEEDBACK)},
+    "It is kept",
+    _FEEDBACK_REFUSALS,
 )

@@ -14,17 +14,26 @@ from starlette.requests import ClientDisconnect
 from qwen_rerank import __version__
 from qwen_rerank.server.auth import require_key
 from qwen_rerank.server.body import JSONBody
-from qwen_rerank.server.errors import refuse
-from qwen_rerank.server.examples import RERANK_API, V1_API
-from qwen_rerank.server.schemas import (
-    RerankBody,
-    TextsBody,
+from qwen_rerank.server.compatible import (
+    DashScopeBody,
+    InfinityBody,
+    RankingsBody,
+    ScoreBody,
     body_type,
-    common_reply,
-    native_reply,
-    tei_reply,
+    model_card,
+    tei_info,
 )
-from qwen_rerank.server.service import ServedRanking, Service
+from qwen_rerank.server.errors import refuse
+from qwen_rerank.server.examples import (
+    DASHSCOPE_API,
+    INFINITY_API,
+    NVIDIA_API,
+    RERANK_API,
+    SCORE_API,
+    V1_API,
+)
+from qwen_rerank.server.schemas import NativeBody, RankingBody, RerankBody, RerankV2Body
+from qwen_rerank.server.service import Service
 from qwen_rerank.server.telemetry import STATUS
 
 T = TypeVar("T")
@@ -53,32 +62,69 @@ async def rerank(request: Request, service: ServiceOfApp, content: JSONBody) -> 
     Embeddings Inference. With `documents`, the reply holds `reranked_documents`, and for
     the clients of other servers `results` too.
     """
-    body = body_type(content).read(content, service.settings.max_documents)
-    ranking = await _rank(request, service, body)
-    if isinstance(body, TextsBody):
-        reply = tei_reply(ranking.results, body.texts, with_texts=bool(body.return_text))
-        return _response(ranking, reply)
-    native = native_reply(ranking.results, body.documents)
-    return _response(ranking, {**native, **_common(service, body, ranking, "1")})
+    return await _rank(request, service, content, body_type(content, NativeBody))
 
 
 @router.post("/v1/rerank", openapi_extra=V1_API)
 async def rerank_v1(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
     """Rerank for clients of Cohere's first API, Jina, Voyage, vLLM, LocalAI and the like."""
-    body = RerankBody.read(content, service.settings.max_documents)
-    ranking = await _rank(request, service, body)
-    return _response(ranking, _common(service, body, ranking, "1"))
+    return await _rank(request, service, content, body_type(content, RerankBody))
 
 
 @router.post("/v2/rerank", openapi_extra=V1_API)
 async def rerank_v2(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
     """Rerank for clients of Cohere's second API."""
-    body = RerankBody.read(content, service.settings.max_documents)
-    ranking = await _rank(request, service, body)
-    return _response(ranking, _common(service, body, ranking, "2"))
+    return await _rank(request, service, content, body_type(content, RerankV2Body))
 
 
-async def _rank(request: Request, service: Service, body: RerankBody | TextsBody) -> ServedRanking:
+@router.post("/infinity/rerank", openapi_extra=INFINITY_API)
+async def rerank_infinity(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
+    """Rerank for clients of Infinity, which read `document` as a text."""
+    return await _rank(request, service, content, InfinityBody)
+
+
+@router.post("/api/v1/services/rerank/text-rerank/text-rerank", openapi_extra=DASHSCOPE_API)
+async def rerank_dashscope(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
+    """Rerank for clients of DashScope."""
+    return await _rank(request, service, content, DashScopeBody)
+
+
+@router.post("/v1/ranking", openapi_extra=NVIDIA_API)
+async def ranking(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
+    """Rerank for clients of NVIDIA's retriever; the scores are log-odds."""
+    return await _rank(request, service, content, RankingsBody)
+
+
+@router.post("/score", openapi_extra=SCORE_API)
+@router.post("/v1/score", openapi_extra=SCORE_API, include_in_schema=False)
+async def score(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
+    """Score texts in their order, as vLLM does."""
+    return await _rank(request, service, content, ScoreBody)
+
+
+@router.get("/info")
+async def info(service: ServiceOfApp) -> dict[str, Any]:
+    """The model and the limits, as Text Embeddings Inference tells them."""
+    return tei_info(service.settings)
+
+
+@router.get("/v1/models")
+async def models(service: ServiceOfApp) -> dict[str, Any]:
+    """The one model, in a list as OpenAI's."""
+    return {"object": "list", "data": [model_card(service.settings)]}
+
+
+@router.get("/v1/models/{name:path}")
+async def model(service: ServiceOfApp) -> dict[str, Any]:
+    """The model, whatever a client calls it, as Xinference describes it."""
+    return model_card(service.settings)
+
+
+async def _rank(
+    request: Request, service: Service, content: Any, model: type[RankingBody]
+) -> Response:
+    """The reply as JSON; to_json writes UTF-8 at once, which takes a third of the memory."""
+    body = model.read(content, service.settings.max_documents)
     request.state.documents = len(body.candidates)
     if not body.candidates:
         raise HTTPException(422, "documents must hold at least one text")
@@ -89,13 +135,10 @@ async def _rank(request: Request, service: Service, body: RerankBody | TextsBody
         top_n=body.top_n,
         score_threshold=body.score_threshold,
     )
-    return await _while_connected(request, work)
-
-
-def _response(ranking: ServedRanking, reply: Any) -> Response:
-    """The reply as JSON; to_json writes UTF-8 at once, which takes a third of the memory."""
+    ranking = await _while_connected(request, work)
+    reply = to_json(body.reply(ranking.id, ranking.results, service.settings.model))
     headers = {ID_HEADER: ranking.id}
-    return Response(to_json(reply), media_type="application/json", headers=headers)
+    return Response(reply, media_type="application/json", headers=headers)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -121,19 +164,6 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _common(
-    service: Service, body: RerankBody, ranking: ServedRanking, version: str
-) -> dict[str, Any]:
-    return common_reply(
-        ranking.id,
-        ranking.results,
-        body.documents,
-        service.settings.model,
-        version=version,
-        with_texts=bool(body.return_documents),
-    )
-
-
 @status_router.head("/health", include_in_schema=False)
 @status_router.get("/health")
 async def health(service: ServiceOfApp) -> dict[str, Any]:
@@ -153,6 +183,12 @@ async def ready(service: ServiceOfApp) -> dict[str, Any] | Response:
     if service.state == "ready":
         return {"status": "ready", "model": service.settings.model}
     return refuse(503, f"not ready: {service.state}", {"Retry-After": "5"})
+
+
+@status_router.get("/v1/cluster/auth", include_in_schema=False)
+async def cluster_auth(service: ServiceOfApp) -> dict[str, bool]:
+    """Whether Xinference's client has to send its key."""
+    return {"auth": service.settings.server_api_key is not None}
 
 
 @status_router.head("/metrics", include_in_schema=False, response_class=Response)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +34,7 @@ _DOCUMENT = {
 }
 
 
-def _document_text(document: Any) -> Any:
+def text_of(document: Any) -> Any:
     """The text of a document, which may be an object as Cohere's first API allows it."""
     text = document.get("text") if isinstance(document, dict) else document
     if not isinstance(text, str):
@@ -56,11 +58,11 @@ def _check_count(values: Any, info: ValidationInfo) -> Any:
     return values
 
 
-_FEW = (Field(fail_fast=True), BeforeValidator(_check_count))
+CHECKED = (Field(fail_fast=True), BeforeValidator(_check_count))
 """The checks of each list that clients send: its length, then its items up to a bad one."""
 
 Text = Annotated[str, AfterValidator(_storable)]
-Document = Annotated[str, BeforeValidator(_document_text), WithJsonSchema(_DOCUMENT)]
+Document = Annotated[str, BeforeValidator(text_of), WithJsonSchema(_DOCUMENT)]
 Index = Annotated[int, Field(strict=True, ge=0)]
 TopN = Annotated[int, Field(strict=True, ge=1)]
 Boolean = Annotated[bool, Field(strict=True)]
@@ -87,7 +89,7 @@ class Body(BaseModel):
 
 
 class RankingBody(Body):
-    """What each request for a ranking may hold."""
+    """What each request for a ranking may hold, and the shape of its reply."""
 
     query: Text
     """The search query."""
@@ -99,12 +101,28 @@ class RankingBody(Body):
     """The task in one English sentence; the server's own when left out."""
     score_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     """Leave out documents that score below this value."""
+    raw_scores: bool | None = None
+    """Whether to return log-odds, as the model computes them, instead of values in [0, 1]."""
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        raise NotImplementedError
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+        """The results in the shape that the senders of this body read."""
+        raise NotImplementedError
+
+    def shown(self, score: float | None) -> float | None:
+        """A score as the client wants it."""
+        return logit(score) if self.raw_scores and score is not None else score
 
 
 class RerankBody(RankingBody):
-    """A query and its candidates."""
+    """A query and its candidates, as most clients send them."""
 
-    documents: Annotated[list[Document], *_FEW]
+    api_version: ClassVar[str] = "1"
+    documents: Annotated[list[Document], *CHECKED]
     """The candidates, in the retriever's order."""
     return_documents: bool | None = None
     """Whether `results` repeat the documents' texts."""
@@ -114,19 +132,84 @@ class RerankBody(RankingBody):
         """The texts to rank."""
         return self.documents
 
+    def document(self, index: int) -> Any:
+        """A document as it is repeated."""
+        return {"text": self.documents[index]}
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+        """One shape that the clients of Cohere, Jina, Voyage, vLLM and SiliconFlow all parse.
+
+        `document` is there on request only: some clients fail on null, some on a text and some
+        on an object. A document without a score is left out. Tokens are not counted.
+        """
+        scored = [
+            {
+                "index": result.index,
+                "relevance_score": self.shown(result.score),
+                **({"document": self.document(result.index)} if self.return_documents else {}),
+            }
+            for result in results
+            if result.score is not None
+        ]
+        tokens = {"input_tokens": 0, "output_tokens": 0}
+        return {
+            "id": rerank_id,
+            "object": "rerank",
+            "created": int(time.time()),
+            "model": model,
+            "results": scored,
+            "data": scored,
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+            "tokens": tokens,
+            "meta": {
+                "api_version": {"version": self.api_version},
+                "billed_units": {"search_units": 0},
+                "tokens": tokens,
+            },
+        }
+
+
+class RerankV2Body(RerankBody):
+    """The same for clients of Cohere's second API."""
+
+    api_version: ClassVar[str] = "2"
+
+
+class NativeBody(RerankBody):
+    """The same, with this project's own shape added to the reply."""
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+        """See `RerankBody.reply`; `reranked_documents` has every document, scored or not."""
+        native = {"reranked_documents": rows(results, self.documents)}
+        return native | super().reply(rerank_id, results, model)
+
 
 class TextsBody(RankingBody):
     """The same in the form of Text Embeddings Inference."""
 
-    texts: Annotated[list[Text], *_FEW]
+    texts: Annotated[list[Text], *CHECKED]
     """The candidates, in the retriever's order."""
     return_text: bool | None = None
     """Whether the reply repeats the texts."""
+    truncation_direction: Annotated[str, Field(pattern="^[Rr]ight$")] | None = None
+    """Only "Right": the end of a long text is cut."""
 
     @property
     def candidates(self) -> list[str]:
         """The texts to rank."""
         return self.texts
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+        """A list, best first."""
+        return [
+            {
+                "index": result.index,
+                "score": self.shown(result.score),
+                **({"text": self.texts[result.index]} if self.return_text else {}),
+            }
+            for result in results
+            if result.score is not None
+        ]
 
 
 class FeedbackBody(Body):
@@ -139,7 +222,7 @@ class FeedbackBody(Body):
     """The `X-Rerank-Id` of the reply, which is also its `id`."""
     reranked: Boolean = True
     """False, with `adopted` and no id, for an answer that was made without reranking."""
-    relevant: Annotated[list[Index], *_FEW] | None = None
+    relevant: Annotated[list[Index], *CHECKED] | None = None
     """The `index` of each relevant document; an empty list means that there is none."""
     adopted: Boolean | None = None
     """Whether the user took the final answer."""
@@ -154,60 +237,7 @@ class FeedbackBody(Body):
         return self
 
 
-def body_type(content: Any) -> type[RerankBody] | type[TextsBody]:
-    """The model for the body of `POST /rerank`, which takes two shapes."""
-    texts = isinstance(content, dict) and "texts" in content and "documents" not in content
-    return TextsBody if texts else RerankBody
-
-
-def native_reply(results: Sequence[RerankResult], documents: Sequence[str]) -> dict[str, Any]:
-    """This project's shape: each document with its score, its rank and its original index."""
-    return {"reranked_documents": rows(results, documents)}
-
-
-def common_reply(
-    rerank_id: str,
-    results: Sequence[RerankResult],
-    documents: Sequence[str],
-    model: str,
-    *,
-    version: str,
-    with_texts: bool,
-) -> dict[str, Any]:
-    """One shape that the clients of Cohere, Jina, Voyage, vLLM and Infinity all parse.
-
-    `document` is there on request only: some clients fail on null, some on a text and some
-    on an object. Tokens are not counted, and nothing is billed.
-    """
-    scored = [
-        {
-            "index": result.index,
-            "relevance_score": result.score,
-            **({"document": {"text": documents[result.index]}} if with_texts else {}),
-        }
-        for result in results
-    ]
-    return {
-        "id": rerank_id,
-        "object": "rerank",
-        "created": int(time.time()),
-        "model": model,
-        "results": scored,
-        "data": scored,
-        "usage": {"prompt_tokens": 0, "total_tokens": 0},
-        "meta": {"api_version": {"version": version}, "billed_units": {"search_units": 0}},
-    }
-
-
-def tei_reply(
-    results: Sequence[RerankResult], texts: Sequence[str], *, with_texts: bool
-) -> list[dict[str, Any]]:
-    """The shape of Text Embeddings Inference: a list, best first."""
-    return [
-        {
-            "index": result.index,
-            "score": result.score,
-            **({"text": texts[result.index]} if with_texts else {}),
-        }
-        for result in results
-    ]
+def logit(score: float) -> float:
+    """The log-odds of a probability; finite for 0 and 1, too."""
+    probability = min(max(score, sys.float_info.min), 1 - sys.float_info.epsilon)
+    return math.log(probability / (1 - probability))

@@ -1,0 +1,191 @@
+"""The APIs of other servers whose bodies or replies have shapes of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from qwen_rerank import __version__
+from qwen_rerank.server.schemas import (
+    CHECKED,
+    Document,
+    RankingBody,
+    RerankBody,
+    Text,
+    TextsBody,
+    logit,
+    text_of,
+)
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.types import RerankResult
+
+
+class DocsBody(RankingBody):
+    """LibreChat's RAG API, which reads texts and scores."""
+
+    docs: Annotated[list[Document], *CHECKED]
+    """The candidates, in the retriever's order."""
+    top_n: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, validation_alias=AliasChoices("k", "top_n")
+    )
+    """The most results to return; all when left out."""
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return self.docs
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+        """A list, best first."""
+        return [
+            {"text": self.docs[result.index], "score": self.shown(result.score)}
+            for result in results
+            if result.score is not None
+        ]
+
+
+class DashScopeBody(RerankBody):
+    """DashScope, which has `input` with the texts, and `parameters`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flatten(cls, content: Any) -> Any:
+        given = content if isinstance(content, dict) else {}
+        texts, parameters = given.get("input"), given.get("parameters") or {}
+        if not isinstance(texts, dict) or not isinstance(parameters, dict):
+            raise PydanticCustomError("dashscope", "input and parameters must be objects")
+        return {**parameters, **texts}
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+        """The results in `output`."""
+        common = super().reply(rerank_id, results, model)
+        return {
+            "output": {"results": common["results"]},
+            "usage": common["usage"],
+            "request_id": rerank_id,
+        }
+
+
+class RankingsBody(RankingBody):
+    """NVIDIA's retriever, whose scores are log-odds."""
+
+    query: Annotated[Text, BeforeValidator(text_of)]
+    """The search query, which may be an object with a text."""
+    passages: Annotated[list[Document], *CHECKED]
+    """The candidates, in the retriever's order."""
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return self.passages
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+        """The results in `rankings`."""
+        rankings = [
+            {"index": result.index, "logit": logit(result.score)}
+            for result in results
+            if result.score is not None
+        ]
+        return {"rankings": rankings, "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+
+
+class InfinityBody(RerankBody):
+    """Infinity, whose results repeat a document as a text."""
+
+    def document(self, index: int) -> Any:
+        """A document as it is repeated."""
+        return self.documents[index]
+
+
+def _one_text(query: Any) -> Any:
+    if isinstance(query, list) and len(query) != 1:
+        raise PydanticCustomError("score", "must be one text; send a request for each query")
+    return query[0] if isinstance(query, list) else query
+
+
+def _as_list(documents: Any) -> Any:
+    return [documents] if isinstance(documents, str) else documents
+
+
+class ScoreBody(RankingBody):
+    """vLLM's scores, in the order of the texts."""
+
+    query: Annotated[Text, BeforeValidator(_one_text)] = Field(
+        validation_alias=AliasChoices("text_1", "queries", "data_1", "query")
+    )
+    """The search query."""
+    texts: Annotated[list[Text], *CHECKED, BeforeValidator(_as_list)] = Field(
+        validation_alias=AliasChoices("text_2", "documents", "data_2")
+    )
+    """The texts to score."""
+    top_n: None = None
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return self.texts
+
+    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+        """The scores in `data`, in the order of the texts; null for a text without one."""
+        in_order = sorted(results, key=lambda result: result.index)
+        return {
+            "id": rerank_id,
+            "object": "list",
+            "created": int(time.time()),
+            "model": model,
+            "data": [
+                {"index": result.index, "object": "score", "score": self.shown(result.score)}
+                for result in in_order
+            ],
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        }
+
+
+KEYS: dict[str, type[RankingBody]] = {
+    "texts": TextsBody,
+    "docs": DocsBody,
+    "input": DashScopeBody,
+}
+"""The field that tells the shape of a body on the rerank paths."""
+
+
+def body_type(content: Any, usual: type[RerankBody]) -> type[RankingBody]:
+    """The model for a body on a rerank path: clients send any shape to any of them."""
+    if isinstance(content, dict) and "documents" not in content:
+        return next((model for key, model in KEYS.items() if key in content), usual)
+    return usual
+
+
+def tei_info(settings: ServerSettings) -> dict[str, Any]:
+    """What Text Embeddings Inference tells of a reranker."""
+    return {
+        "model_id": settings.model,
+        "model_sha": None,
+        "model_dtype": settings.dtype or "float32",
+        "model_type": {"reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}},
+        "max_concurrent_requests": settings.max_connections,
+        "max_input_length": settings.max_length,
+        "max_batch_tokens": settings.max_length,
+        "max_batch_requests": None,
+        "max_client_batch_size": settings.max_documents,
+        "auto_truncate": True,
+        "tokenization_workers": 1,
+        "version": __version__,
+    }
+
+
+def model_card(settings: ServerSettings) -> dict[str, Any]:
+    """The model as OpenAI's clients and Xinference's client read it."""
+    return {
+        "id": settings.model,
+        "object": "model",
+        "created": 0,
+        "owned_by": "qwen-rerank",
+        "model_name": settings.model,
+        "model_type": "rerank",
+        "max_tokens": settings.max_length,
+    }
