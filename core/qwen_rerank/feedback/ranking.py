@@ -14,8 +14,8 @@ from qwen_rerank.feedback.database import Row
 from qwen_rerank.feedback.statistics import TOP
 from qwen_rerank.types import RerankResult
 
-MOST_PLACES = 100
-"""Places of a ranking that are stored; the statistics need the first three."""
+MAX_RESULTS = 100
+"""The most results of a ranking that are stored; the statistics need the first three."""
 
 INSERT = (
     "INSERT INTO rerankings "
@@ -83,14 +83,14 @@ def judgement(row: Row, relevant: Collection[int] | None) -> Row:
     if relevant is None:
         return None, None, None
     count, ranking, shown = row
-    for place in relevant:
-        if type(place) is not int or not 0 <= place < count:
+    for index in relevant:
+        if type(index) is not int or not 0 <= index < count:
             raise InvalidInputError(
-                f"relevant must hold indexes from 0 to {count - 1}, got {place!r:.80}"
+                f"relevant must hold indexes from 0 to {count - 1}, got {index!r:.80}"
             )
     first, wanted = json.loads(ranking)[:shown], sorted(set(relevant))
-    hit = any(place in first for place in wanted)
-    return _json(wanted), hit, any(place < shown for place in wanted)
+    hit = any(index in first for index in wanted)
+    return _json(wanted), hit, any(index < shown for index in wanted)
 
 
 def _kept_its_order(results: Sequence[RerankResult]) -> bool:
@@ -100,7 +100,7 @@ def _kept_its_order(results: Sequence[RerankResult]) -> bool:
 
 def _order(documents: Sequence[str], results: Sequence[RerankResult] | None) -> str:
     places = range(len(documents)) if results is None else [one.index for one in results]
-    return _json(list(places[:MOST_PLACES]))
+    return _json(list(places[:MAX_RESULTS]))
 
 
 def _json(value: Any) -> str:
