@@ -33,7 +33,7 @@ class Call:
     and lets it wait in a queue of any length."""
     on_batch: Callable[[BatchReport], object] | None = None
     """Called once for each forward pass that scored documents of this call."""
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
     """A time limit of its own, such as a remote scorer's, counts from here."""
     _cancelled: bool = False
     _on_cancel: list[Callable[[], object]] = field(default_factory=list)

@@ -27,7 +27,7 @@ class QueuedQuery:
 
     encoded: EncodedQuery
     call: Call
-    added: float = field(default_factory=time.monotonic)
+    added: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
     odds: list[DocumentOdds] = field(default_factory=list)
     """Of the first documents, in the caller's order."""
     result: Future[list[DocumentOdds]] = field(default_factory=Future)

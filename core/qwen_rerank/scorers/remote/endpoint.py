@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.errors import (
     ConfigError,
     RemoteRejectedError,
     ScorerError,
     ScorerUnavailableError,
 )
-from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.breaker import CircuitBreaker
 from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.dialects import Dialect
@@ -36,7 +37,7 @@ def concerns_server(failure: ScorerError) -> bool:
     return not isinstance(failure, RemoteRejectedError) or refuses_all(failure)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Endpoint:
     """A server under one base URL. Thread-safe."""
 
@@ -48,11 +49,17 @@ class Endpoint:
     _refused_at: float = 0.0
     """When a handshake last ended with a refusal or a failed canary."""
     _known: tuple[Dialect, str] | None = None
-    _preparing: ForkLock = field(default_factory=ForkLock)
+    _preparing: threading.Lock = field(init=False)
     _limits: RequestLimits = field(init=False)
 
     def __post_init__(self) -> None:
         self._forget()
+        self._reset()
+        reset_after_fork(self._reset)
+
+    def _reset(self) -> None:
+        """At the start, and in a forked child, which lacks the thread of a running handshake."""
+        self._preparing = threading.Lock()
 
     @property
     def base_url(self) -> str:

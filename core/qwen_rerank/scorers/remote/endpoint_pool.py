@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Sequence
 from copy import copy
 
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.errors import (
     BadScoresError,
     RemoteRejectedError,
     ScorerError,
     ScorerUnavailableError,
 )
-from qwen_rerank.fork_lock import ForkLock
 from qwen_rerank.scorers.remote.deadline import Deadline
 from qwen_rerank.scorers.remote.endpoint import Endpoint, concerns_server, refuses_all
 from qwen_rerank.scorers.remote.limits import smallest
@@ -35,7 +36,8 @@ class EndpointPool:
         self.endpoints = list(endpoints)
         self._max_retries = max_retries
         self._budget = RetryBudget()
-        self._lock = ForkLock(self._forget_calls)
+        self._reset()
+        reset_after_fork(self._reset)
         self._turn = 0
 
     def score(self, request: RerankRequest, deadline: Deadline) -> Scores:
@@ -134,8 +136,9 @@ class EndpointPool:
         kind = BadScoresError if isinstance(before, BadScoresError) else ScorerUnavailableError
         return kind(message)
 
-    def _forget_calls(self) -> None:
-        """In a forked child, which has no call in flight."""
+    def _reset(self) -> None:
+        """At the start, and in a forked child, which has no call in flight."""
+        self._lock = threading.Lock()
         for endpoint in self.endpoints:
             endpoint.in_flight = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -13,7 +14,7 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
 from qwen_rerank.scorers.remote.deadline import Deadline
 
@@ -64,8 +65,9 @@ class HttpClient:
 
     def __init__(self, api_key: SecretStr | None) -> None:
         self._auth = _Bearer(api_key)
-        self._opened: tuple[requests.Session, ThreadPoolExecutor] | None = None
-        self._lock = ForkLock(self._forget)
+        self._opened: tuple[requests.Session, ThreadPoolExecutor] | None
+        self._reset()
+        reset_after_fork(self._reset)
 
     def post(self, url: str, body: bytes, deadline: Deadline) -> HttpReply | HttpFailure:
         """Send a JSON body and read the complete reply.
@@ -127,8 +129,9 @@ class HttpClient:
                 self._opened = _new_session(), threads
             return self._opened
 
-    def _forget(self) -> None:
-        """In a forked child: the connections are the parent's, and its threads stayed there."""
+    def _reset(self) -> None:
+        """At the start, and in a forked child: connections and threads are the parent's."""
+        self._lock = threading.Lock()
         self._opened = None
 
 

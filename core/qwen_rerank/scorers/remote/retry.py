@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
-from qwen_rerank.fork_lock import ForkLock
+from qwen_rerank._threads import reset_after_fork
 
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 8.0
@@ -36,8 +37,12 @@ class RetryBudget:
     """How many repeats recent calls have earned. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = ForkLock()
+        self._reset()
+        reset_after_fork(self._reset)
         self._saved = SAVED_AT_START
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
 
     def earn(self) -> None:
         """Count a first attempt."""
