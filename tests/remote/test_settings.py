@@ -142,7 +142,7 @@ def test_no_documents_cause_no_request() -> None:
 def test_a_lone_surrogate_is_sent_as_the_replacement_character() -> None:
     """JavaScript clients cut emoji in two."""
     with own() as server:
-        assert RemoteScorer(server.url, "m").score("red \ud83d", ["red \ude00"]) == [0.5]
+        assert RemoteScorer(server.url, "m").score("red \ud83d", ["red \ude00"]) == [1]
         assert server.received[-1].body["query"] == "red \ufffd"
         assert server.received[-1].documents == ["red \ufffd"]
 
