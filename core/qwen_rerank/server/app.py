@@ -127,7 +127,11 @@ def _json_error(start: Message, text: bytes) -> JSONResponse:
     if message == "Invalid host header":
         message = "this server has another host name; allow this one with --allowed-hosts"
     replaced = (b"content-type", b"content-length")
-    kept = {k.decode(): v.decode() for k, v in start["headers"] if k.lower() not in replaced}
+    kept = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in start["headers"]
+        if name.lower() not in replaced
+    }
     return refuse(start["status"], message, kept)
 
 
