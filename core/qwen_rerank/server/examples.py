@@ -62,7 +62,7 @@ _REFUSALS = {
 }
 _FEEDBACK_REFUSALS = {
     **{status: _REFUSALS[status] for status in (400, 401)},
-    404: f"there is no rerank with the id '{_ID}'",
+    404: f"no rerank has the id '{_ID}'",
     422: "feedback must say relevant or adopted, or both",
     503: "the feedback could not be kept",
 }
