@@ -122,7 +122,8 @@ def test_a_finished_evaluation_is_not_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(monkeypatch, OverlapScorer())
-    command = ["eval", str(write_folder(tmp_path / "set")), "--output", str(tmp_path / "out")]
+    command = ["eval", str(write_folder(tmp_path / "set")), "--first-stage", "bm25"]
+    command += ["--output", str(tmp_path / "out")]
     assert main([*command, "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
     scorer = use(monkeypatch, OverlapScorer())
@@ -154,7 +155,8 @@ def test_the_table_is_printed_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(monkeypatch, OverlapScorer())
-    assert main(["eval", str(write_folder(tmp_path / "set")), "--plot", "/dev/full"]) == 1
+    command = ["eval", str(write_folder(tmp_path / "set")), "--first-stage", "bm25"]
+    assert main([*command, "--plot", "/dev/full"]) == 1
     printed = capsys.readouterr()
     assert "No space left" in printed.err
     assert "nDCG@10" in printed.out
