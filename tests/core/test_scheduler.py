@@ -14,7 +14,7 @@ from qwen_rerank.call import Call
 from qwen_rerank.errors import DeadlineError, OverloadedError, RequestTooLargeError
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.scheduler import QueuedQuery, ScheduledBatch, Scheduler
-from qwen_rerank.scorers.local.throughput import Throughput
+from qwen_rerank.throughput import Throughput, Work
 
 LENGTH = 250  # two such documents make a turn
 BUDGET = 4000
@@ -94,7 +94,7 @@ def test_every_document_is_scored_once_or_cancelled(
         assert batch.tokens <= max(budget, PREFIX + longest)
     while run(scheduler).shares:
         pass
-    assert (scheduler.documents, scheduler.tokens) == (0, 0)
+    assert scheduler.work == Work()
     for one in queries:
         assert one.result.cancelled() or len(one.result.result(0)) == len(one.encoded.documents)
 
@@ -131,17 +131,24 @@ def test_a_cancelled_query_leaves_the_queue() -> None:
         gone.result.result(0)
 
 
-def test_queries_that_would_come_too_late_are_refused() -> None:
-    scheduler, throughput = Scheduler(), Throughput()
-    throughput.learn(1000, 1.0)
-    soon = Call(ends=time.monotonic() + 30)
+def test_requests_that_would_come_too_late_are_refused() -> None:
+    throughput, queue = Throughput(), Work(30, 7500)
+    throughput.learn(1000, 1.0)  # about 1,000 tokens a second
     with pytest.raises(RequestTooLargeError, match="send fewer at once"):
-        throughput.check(query(1, 200, call=soon), scheduler)
-    scheduler.add(query(2, 30))
-    throughput.check(query(3, 4), scheduler)  # without a deadline there is no hurry
+        throughput.check(Work(200, 50_000), Work(), limit=30, left=30)
+    throughput.check(Work(4, 1000), queue, limit=30, left=30)
     with pytest.raises(OverloadedError, match="30 documents wait") as refused:
-        throughput.check(query(4, 20, call=soon), scheduler)
+        throughput.check(Work(20, 5000), queue, limit=30, left=30)
     assert 5 <= refused.value.retry_after <= 10
+    with pytest.raises(OverloadedError):  # it is not too large: it has waited too long
+        throughput.check(Work(4, 1000), Work(), limit=30, left=0.5)
+
+
+def test_a_scheduler_knows_its_work() -> None:
+    scheduler = Scheduler()
+    scheduler.add(query(2, 30))
+    scheduler.add(query(3, 0))
+    assert scheduler.work == Work(30, 30 * LENGTH + PREFIX)
 
 
 def test_throughput_follows_the_latest_batches() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from qwen_rerank.call import BatchReport, current_call
 from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.types import Outcome, RerankRequest
 from tests.server.running import ManyFake, serving, wait_until
 
 
@@ -59,6 +62,34 @@ def test_a_refusal_says_when_to_come_back() -> None:
         fake.gate.set()
         assert first.result().ok
         assert second.result().ok
+
+
+class Slow(ManyFake):
+    """Reports that 100 tokens take it a second."""
+
+    def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
+        outcomes = super().score_batch(requests)
+        if report := current_call().on_batch:
+            report(BatchReport(documents=1, tokens=10_000, seconds=100.0, waited=()))
+        return outcomes
+
+
+def test_what_would_come_too_late_is_refused_at_once() -> None:
+    slow = Slow()
+    with serving(scorer=slow, deadline=30) as server, ThreadPoolExecutor(1) as pool:
+        assert server.post({"query": "first", "documents": ["d"]}).ok  # about a second of work
+        large = server.post({"query": "large", "documents": ["word " * 3000]})
+        assert large.status_code == 413
+        assert "send fewer at once" in large.json()["detail"]
+        slow.gate.clear()
+        waits = pool.submit(server.post, {"query": "waits", "documents": ["word " * 700]})
+        wait_until(lambda: slow.asked("waits") == 1)
+        late = server.post({"query": "late", "documents": ["word " * 300]})
+        assert late.status_code == 503
+        assert int(late.headers["Retry-After"]) >= 8
+        assert slow.asked("late") == 0
+        slow.gate.set()
+        assert waits.result().ok
 
 
 def test_a_deadline_is_504() -> None:

@@ -22,12 +22,17 @@ from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.telemetry import Metrics
+from qwen_rerank.throughput import Throughput, Work
 from qwen_rerank.types import RerankResult
 
 State = Literal["loading", "ready", "stopping", "failed"]
 
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
+BYTES_PER_TOKEN = 4
+"""Of UTF-8, in English and Chinese alike."""
+PROMPT_TOKENS = 80
+"""Of the prompt around a query."""
 WARM_UP_CALL = "How long does a refund take?", ["A refund takes five working days. " * 8] * 8
 
 
@@ -66,8 +71,9 @@ class Service:
         """The requests that the end of the server cut off; their scorers may still work."""
         self._reranker = load(settings)
         self._max_queue = max(settings.max_queue, settings.max_documents)
-        self._open: dict[asyncio.Task[object], int] = {}
-        """The running requests, with their numbers of documents."""
+        self._open: dict[asyncio.Task[object], Work] = {}
+        """The running requests."""
+        self._throughput = Throughput()
 
     async def start(self) -> None:
         """Load the model and warm it up; returns when requests are welcome."""
@@ -115,7 +121,8 @@ class Service:
         start = time.perf_counter()
         check_size(self.settings, query, documents, instruction)
         self._check_state()
-        self._check_queue(len(documents))
+        work = estimated_work(query, documents)
+        self._check_queue(work)
         rerank = partial(
             self._reranker.arerank,
             query,
@@ -124,7 +131,7 @@ class Service:
             score_threshold=score_threshold,
             instruction=instruction,
         )
-        results = await self._in_time(rerank, len(documents))
+        results = await self._in_time(rerank, work)
         ranking = ServedRanking(str(uuid.uuid4()), results, time.perf_counter() - start)
         if self.recorder is not None:
             await self.recorder.ranking(
@@ -135,15 +142,19 @@ class Service:
     @property
     def waiting(self) -> int:
         """Documents of the requests that have no results yet."""
-        return sum(self._open.values())
+        return self._queue.documents
+
+    @property
+    def _queue(self) -> Work:
+        return sum(self._open.values(), Work())
 
     async def _in_time(
-        self, rerank: Callable[[], Awaitable[list[RerankResult]]], documents: int
+        self, rerank: Callable[[], Awaitable[list[RerankResult]]], work: Work
     ) -> list[RerankResult]:
         """The results before the deadline and before the server ends."""
         call = Call(time.monotonic() + self.settings.deadline, self._observe)
         task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._count(task, documents)
+        self._count(task, work)
         try:
             with call.active():
                 async with asyncio.timeout(self.settings.deadline):
@@ -157,11 +168,11 @@ class Service:
         finally:
             self._count(task, None)
 
-    def _count(self, task: asyncio.Task[object], documents: int | None) -> None:
-        if documents is None:
+    def _count(self, task: asyncio.Task[object], work: Work | None) -> None:
+        if work is None:
             del self._open[task]
         else:
-            self._open[task] = documents
+            self._open[task] = work
         self.metrics.queue_items.set(self.waiting)
 
     def _give_up(self) -> None:
@@ -171,17 +182,25 @@ class Service:
 
     def _observe(self, report: BatchReport) -> None:
         """Called in the model's thread, once for each batch."""
+        self.loop.call_soon_threadsafe(self._throughput.learn, report.tokens, report.seconds)
         self.metrics.inference.observe(report.seconds)
         self.metrics.batch_pairs.observe(report.documents)
         self.metrics.batch_tokens.observe(report.tokens)
         for seconds in report.waited:
             self.metrics.queue_wait.observe(seconds)
 
-    def _check_queue(self, count: int) -> None:
-        if self._open and self.waiting + count > self._max_queue:
+    def _check_queue(self, work: Work) -> None:
+        """Refuse at once what would come too late, before it takes a thread.
+
+        The scheduler checks again, with the true number of tokens.
+        """
+        queue, limit = self._queue, self.settings.deadline
+        if queue.documents and queue.documents + work.documents > self._max_queue:
             raise OverloadedError(
-                f"{self.waiting} documents wait, and {count} more are too many for the queue"
+                f"{queue.documents} documents wait, and {work.documents} more are too many for "
+                "the queue"
             )
+        self._throughput.check(work, queue, limit=limit, left=limit)
 
     def _check_state(self) -> None:
         if self.state == "loading":
@@ -190,3 +209,13 @@ class Service:
             raise OverloadedError("the server stops", retry_after=5)
         if self.state == "failed":
             raise QwenRerankError("the model did not load, see the server's log")
+
+
+def estimated_work(query: str, documents: Sequence[str]) -> Work:
+    """The size of a request before it is tokenised."""
+    size = _bytes(query) + sum(map(_bytes, documents))
+    return Work(len(documents), PROMPT_TOKENS + size // BYTES_PER_TOKEN)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

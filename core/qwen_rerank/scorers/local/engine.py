@@ -26,7 +26,7 @@ from qwen_rerank.scorers.local.scheduler import (
     ScheduledBatch,
     Scheduler,
 )
-from qwen_rerank.scorers.local.throughput import Throughput
+from qwen_rerank.throughput import Throughput
 
 TOKENS_PER_PASS = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
@@ -100,11 +100,15 @@ class Engine:
         with self._lock:
             for query in queued:
                 if query.call.ends is not None:
-                    self._throughput.check(query, self._scheduler)
+                    self._check(query, query.call.ends)
                 self._scheduler.add(query)
             idle, self._running = not self._running, True
         if idle:
             start_on_device_thread(self._answer.device, self._run_batch)
+
+    def _check(self, query: QueuedQuery, ends: float) -> None:
+        limit, left = ends - query.call.started, max(0.0, ends - time.monotonic())
+        self._throughput.check(query.work, self._scheduler.work, limit=limit, left=left)
 
     def _cancel(self, queued: Sequence[QueuedQuery]) -> None:
         """Remove what is not done; a pass that has begun runs to its end."""

@@ -13,6 +13,7 @@ from qwen_rerank.errors import DeadlineError, ScorerError
 from qwen_rerank.scorers.local.batch import Prefix, Segment
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.prefix_cache import PrefixCache
+from qwen_rerank.throughput import Work
 
 TURN_TOKENS = 512
 """The most tokens of one query's turn, unless a single document has more."""
@@ -37,6 +38,12 @@ class QueuedQuery:
     def waiting(self) -> Sequence[list[int]]:
         """The tokens of the documents that are not scored yet."""
         return self.encoded.documents[len(self.odds) :]
+
+    @property
+    def work(self) -> Work:
+        """What is left to do for it."""
+        tokens = sum(map(len, self.waiting))
+        return Work(len(self.waiting), tokens + len(self.encoded.prefix)) if tokens else Work()
 
     def add(self, odds: Sequence[DocumentOdds]) -> None:
         """Note the odds of the next documents; the last ones complete the result."""
@@ -121,14 +128,9 @@ class Scheduler:
         self._prefixes = PrefixCache()
 
     @property
-    def tokens(self) -> int:
-        """The tokens of all documents that wait."""
-        return sum(len(ids) for query in self._queue for ids in query.waiting)
-
-    @property
-    def documents(self) -> int:
-        """How many documents wait."""
-        return sum(len(query.waiting) for query in self._queue)
+    def work(self) -> Work:
+        """All that waits."""
+        return sum((query.work for query in self._queue), Work())
 
     def add(self, query: QueuedQuery) -> None:
         """Queue a query; without documents it is done."""
