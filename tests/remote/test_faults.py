@@ -28,9 +28,9 @@ TIMEOUT = 1.5
 """Seconds for what only a deadline ends, which takes as long."""
 PATIENCE = 20.0
 """Seconds for all else, which ends by itself, but not soon on a busy machine."""
-GRACE = 10.0
+GRACE = 15.0
 """Seconds by which a call may be late. docs/remote.md promises 1, but a busy machine is no fault
-of the call; 10 still tell one that ends by its deadline from one that ends when its server does,
+of the call; 15 still tell one that ends by its deadline from one that ends when its server does,
 which is after 20 s or more."""
 MEGABYTE = 1 << 20
 
