@@ -1,0 +1,148 @@
+"""Runs the code blocks of a page of documentation from top to bottom, as a reader would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 540
+"""Seconds for one command on a busy machine."""
+
+NOT_RUN = {
+    "git clone REPOSITORY_URL qwen-rerank": "a test has no network",
+    "cd qwen-rerank": "there is no clone",
+    "pip install torch --index-url https://download.pytorch.org/whl/cpu": "installs",
+    'pip install ".[local,langchain,llama-index]"': "installs",
+    "pip install faiss-cpu langchain-classic langchain-community": "installs",
+    "pip install faiss-cpu llama-index-vector-stores-faiss": "installs",
+    'pip install ".[all]"': "installs",
+    "pip install langchain-classic langchain-community llama-index-vector-stores-faiss": "installs",
+    "./start.sh": "installs, downloads and serves until it is stopped",
+    "make demo": "installs; tests/examples/test_examples.py runs the demo itself",
+    "qwen-rerank download Qwen/Qwen3-Reranker-0.6B": "downloads 1.2 GB",
+}
+"""Commands that no test runs, each with the reason."""
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+_PORT = re.compile(r"REST API: POST \S+:(\d+)/")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block, and the output that the page shows below it."""
+
+    kind: str
+    code: str
+    output: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """All code blocks of a page, in order; an output belongs to the block before it."""
+    return [Block(*found) for found in _BLOCK.findall(page.read_text("utf-8"))]
+
+
+class PageRunner:
+    """Runs blocks in one folder. `serve` runs in the background, on a free port.
+
+    Args:
+        folder: An empty folder; it gets a copy of the examples' data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment = _environment(folder)
+        self._stack = ExitStack()
+        self._port = "8080"
+        shutil.copytree(ROOT / "examples" / "data", folder / "examples" / "data")
+        self._session = self._start([sys.executable, str(Path(__file__).with_name("session.py"))])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def run(self, block: Block) -> str:
+        """What the block prints; other kinds of blocks than shell and Python print nothing."""
+        if block.kind == "python":
+            return self._run_python(block.code.replace(":8080", f":{self._port}"))
+        return self._run_shell(block.code) if block.kind == "sh" else ""
+
+    def _run_python(self, code: str) -> str:
+        session = self._session
+        assert session.stdin
+        assert session.stdout
+        session.stdin.write(json.dumps(code) + "\n")
+        session.stdin.flush()
+        reply = session.stdout.readline()
+        assert reply, f"{code}\n{(self._folder / 'errors').read_text('utf-8')}"
+        return str(json.loads(reply))
+
+    def _run_shell(self, code: str) -> str:
+        lines = [line for line in code.splitlines() if line not in NOT_RUN]
+        if lines and lines[0].startswith("qwen-rerank serve"):
+            self._serve(lines[0])
+            return ""
+        done = subprocess.run(
+            ["sh", "-euc", "\n".join(lines)],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT,
+        )
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+        return done.stdout
+
+    def _serve(self, command: str) -> None:
+        server = self._start(["sh", "-c", f"exec {command} --port 0"])
+        assert server.stdout
+        ports = (_PORT.search(line) for line in server.stdout)
+        port = next(filter(None, ports), None)
+        assert port, (self._folder / "errors").read_text("utf-8")
+        self._port = port[1]
+
+    def _start(self, command: list[str]) -> subprocess.Popen[str]:
+        errors = self._stack.enter_context((self._folder / "errors").open("a"))
+        process = subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        self._stack.enter_context(process)  # waits for its end
+        self._stack.callback(process.kill)
+        return process
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """A PATH with this Python's `qwen-rerank`."""
+    programs = folder / "bin"
+    programs.mkdir()
+    program = programs / "qwen-rerank"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m qwen_rerank "$@"\n')
+    program.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT)]),
+    }
