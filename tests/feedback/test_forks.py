@@ -54,7 +54,7 @@ def test_a_child_refuses_a_file_that_was_open_at_the_fork(store: FeedbackStore) 
     inside, goes_on = threading.Event(), threading.Event()
 
     def write() -> None:
-        with store._database.writing() as connection:
+        with store.database.writing() as connection:
             inside.set()
             assert goes_on.wait(20)
             connection.execute("UPDATE rerankings SET adopted = 1")

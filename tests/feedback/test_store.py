@@ -292,7 +292,7 @@ def test_a_ranking_that_waits_for_another_thread_starts_no_pause(
 ) -> None:
     monkeypatch.setattr("qwen_rerank.feedback.writer.RANKING_TIMEOUT", 0.0)
     store.record_ranking("q", DOCUMENTS, ranking(0))
-    with store._database.writing():
+    with store.database.writing():
         store.record_ranking("q", DOCUMENTS, ranking(0))
     store.record_ranking("q", DOCUMENTS, ranking(0))
     assert store.lost == 1

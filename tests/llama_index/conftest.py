@@ -36,7 +36,7 @@ def _offline_settings() -> Iterator[None]:
     """LlamaIndex asks OpenAI unless told otherwise."""
     Settings.llm, Settings.embed_model = MockLLM(), BagOfWords()
     yield
-    Settings._llm = Settings._embed_model = None
+    Settings._llm = Settings._embed_model = None  # noqa: SLF001 - LlamaIndex offers no reset
 
 
 @pytest.fixture

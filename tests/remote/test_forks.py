@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from qwen_rerank import CachedScorer, DocumentScore, FallbackScorer, RemoteScorer, ScorerError
+from qwen_rerank import CachedScorer, DocumentScore, RemoteScorer, ScorerError
 from qwen_rerank.scorers import breaker
 from qwen_rerank.scorers.score_store import MemoryStore
 from qwen_rerank.testing import FakeScorer
@@ -139,13 +139,22 @@ def test_the_busy_server_of_the_parent_is_not_busy_in_the_child(hanging: Hanging
 
 
 def test_a_memory_store_that_another_thread_uses() -> None:
-    store = MemoryStore()
+    store, inside, goes_on = MemoryStore(), threading.Event(), threading.Event()
     store.put(FOUND)
-    with store._lock:
+
+    class Slow(bytes):
+        """A key whose look-up holds the store's lock."""
+
+        def __hash__(self) -> int:
+            inside.set()
+            goes_on.wait(20)
+            return 0
+
+    thread = threading.Thread(target=store.get, args=([Slow(b"key")],))
+    thread.start()
+    assert inside.wait(20)
+    try:
         assert in_a_child(lambda: store.get(list(FOUND)) == {})
-
-
-def test_an_outage_that_another_thread_notes() -> None:
-    scorer = FallbackScorer(FakeScorer(error=ScorerError("no")), FakeScorer())
-    with scorer._outages._lock:
-        assert in_a_child(lambda: scorer.score(QUERY, ["red"]) == [0.5])
+    finally:
+        goes_on.set()
+        thread.join()

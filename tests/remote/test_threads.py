@@ -28,7 +28,7 @@ def test_no_thread_is_left_behind(fault: Fault) -> None:
 
 def threads_in_an_exchange() -> list[int]:
     """The threads that wait for a server."""
-    frames = sys._current_frames()
+    frames = sys._current_frames()  # noqa: SLF001 - the documented name
     stacks = {thread: traceback.extract_stack(frame) for thread, frame in frames.items()}
     return [t for t, stack in stacks.items() if any("scorers/remote" in f.filename for f in stack)]
 

@@ -77,7 +77,7 @@ def test_a_waiting_thread_scores_itself_when_the_other_one_is_interrupted(
 def _waiting_threads(function: str) -> list[FrameType]:
     """A frame for each thread that waits for another thread's future."""
     frames = []
-    for frame in sys._current_frames().values():
+    for frame in sys._current_frames().values():  # noqa: SLF001 - the documented name
         walker: FrameType | None = frame
         while walker is not None:
             if walker.f_code.co_name == function and "_base.py" in walker.f_code.co_filename:

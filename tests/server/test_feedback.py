@@ -196,7 +196,7 @@ async def test_documents_wait_in_memory_only_where_they_are_kept(file: Path, tex
 
     made = recorder.Recorder(FeedbackStore(file, texts=texts), Metrics())
     free = threading.Event()
-    made._thread.submit(free.wait, 30)
+    made.call(lambda: free.wait(30))
     document = Text("a document")
     watched = weakref.ref(document)
     await made.ranking("one", "q", [document], [], seconds=0.1, top_n=None)
@@ -215,7 +215,7 @@ async def test_what_a_slow_disk_holds_up_at_the_end_is_lost(
     store = FeedbackStore(file)
     made = recorder.Recorder(store, Metrics())
     free = threading.Event()
-    made._thread.submit(free.wait, 30)
+    made.call(lambda: free.wait(30))
     for name in ("one", "two"):
         await made.ranking(name, "q", ["d"], [], seconds=0.1, top_n=None)
     await made.close()

@@ -99,13 +99,15 @@ def test_adoption_alone_says_nothing_of_relevance(store: FeedbackStore) -> None:
     assert (store.totals().judged, store.totals().answers) == (0, 1)
 
 
-def test_a_stalled_file_shows_the_last_figures(service: Service, store: FeedbackStore) -> None:
+def test_a_stalled_file_shows_the_last_figures(
+    service: Service, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_rerank.server.recorder.SHARE_OF_READING", 0)  # out of date at once
     store.record_answer(True)
     wait_until(lambda: len(looked().metric) > 0)
     assert service.recorder
     stalled = threading.Event()
-    service.recorder._thread.submit(stalled.wait, 60)
-    service.recorder._days_until = 0  # they are out of date
+    service.loop.call_soon_threadsafe(service.recorder.call, lambda: stalled.wait(60))
     try:
         assert looked().metric, "which no read can bring before the stall ends"
     finally:

@@ -67,8 +67,9 @@ class FeedbackStore:
     def __init__(self, path: str | Path, *, texts: bool = False, read_only: bool = False) -> None:
         self.path, self.texts = Path(path), texts
         self._read_only = read_only
-        self._database = Database(path, read_only=read_only)
-        self._writer = RankingWriter(self._database)
+        self.database = Database(path, read_only=read_only)
+        """The file itself."""
+        self._writer = RankingWriter(self.database)
 
     def record_ranking(
         self,
@@ -162,7 +163,7 @@ class FeedbackStore:
             check_relevant(relevant)
         if adopted is not None:
             check_adopted(adopted)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             row = connection.execute(
                 "SELECT documents, ranking, shown FROM rerankings WHERE id = ?", (rerank_id,)
             ).fetchone()
@@ -180,7 +181,7 @@ class FeedbackStore:
         """
         check_adopted(adopted)
         now = time.time()
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(_ANSWER, (str(uuid.uuid4()), now, adopted, now))
 
     def judged(self) -> list[JudgedRanking]:
@@ -189,7 +190,7 @@ class FeedbackStore:
         Raises:
             FeedbackError: The file can't be read.
         """
-        rows = self._database.rows(_JUDGED + "ORDER BY time, id")
+        rows = self.database.rows(_JUDGED + "ORDER BY time, id")
         return [
             JudgedRanking(name, query, texts and json.loads(texts), json.loads(relevant))
             for name, query, texts, relevant in rows
@@ -201,7 +202,7 @@ class FeedbackStore:
         Raises:
             FeedbackError: The file can't be read.
         """
-        return statistics.totals(self._database)
+        return statistics.totals(self.database)
 
     def days(self, count: int = 30) -> list[DailyStatistics]:
         """The statistics of each of the last days that had requests, oldest first, in UTC.
@@ -210,11 +211,11 @@ class FeedbackStore:
             FeedbackError: The file can't be read.
         """
         today = time.time() // DAY
-        return statistics.days(self._database, (today - count + 1) * DAY)
+        return statistics.days(self.database, (today - count + 1) * DAY)
 
     def close(self) -> None:
         """Merge SQLite's write-ahead log into the file; the store stays usable."""
-        self._database.merge_log()
+        self.database.merge_log()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.path, self.texts, self._read_only)

@@ -103,14 +103,14 @@ class Recorder:
         """Bring the gauges up to date, or mark them as old."""
         self._gauges.lost.set(self._store.lost)
         try:
-            reading = self._call(self._store.totals)
+            reading = self.call(self._store.totals)
             self._gauges.show(await asyncio.wait_for(reading, SECONDS_FOR_FIGURES))
         except (FeedbackError, TimeoutError):
             self._gauges.up.set(0)
 
     async def close(self) -> None:
         """Close the file behind what still waits; what a slow disk holds up for long is lost."""
-        closing = self._call(self._store.close)
+        closing = self.call(self._store.close)
         self._closing = True
         self._thread.shutdown(wait=False)
         await asyncio.wait({closing}, timeout=SECONDS_TO_CLOSE)
@@ -127,7 +127,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            self._days = await self._call(self._store.days)
+            self._days = await self.call(self._store.days)
             self._days_until = loop.time() + SHARE_OF_READING * (loop.time() - start)
         finally:
             self._reading = None
@@ -149,7 +149,8 @@ class Recorder:
         written.add_done_callback(self._waiting.discard)
         return _heard(asyncio.wrap_future(written))
 
-    def _call(self, function: Callable[[], T]) -> asyncio.Future[T]:
+    def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """The result of a function that runs in this recorder's thread, after what waits there."""
         if self._closing:
             raise FeedbackError("the server stops")
         return _heard(asyncio.wrap_future(self._thread.submit(function)))
