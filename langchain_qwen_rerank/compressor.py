@@ -91,9 +91,13 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
             InvalidInputError: An argument is not of the kind said above.
             ScorerError: No scores could be had and `on_error` is `"raise"`.
         """
-        results, name = self._recorded(query, self._texts(documents), **limits)
+        results, rerank_id = self._ranked_and_recorded(query, self._texts(documents), **limits)
         return [
-            {"index": result.index, RELEVANCE_SCORE: result.score, **result_metadata(result, name)}
+            {
+                "index": result.index,
+                RELEVANCE_SCORE: result.score,
+                **result_metadata(result, rerank_id),
+            }
             for result in results
         ]
 
@@ -114,8 +118,8 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     def _compress(self, given: tuple[str, list[Document]]) -> list[Document]:
         query, documents = given
-        results, name = self._recorded(query, self._texts(documents))
-        return [_copy(documents[result.index], result, name) for result in results]
+        results, rerank_id = self._ranked_and_recorded(query, self._texts(documents))
+        return [_copy(documents[result.index], result, rerank_id) for result in results]
 
     async def _acompress(self, given: tuple[str, list[Document]]) -> list[Document]:
         return await self._reranker.run(self._compress, given)

@@ -10,7 +10,7 @@ from qwen_rerank.adapter import ScorerAdapter
 class QwenCrossEncoder(ScorerAdapter, BaseCrossEncoder):
     """Scores (query, document) pairs by Qwen3-Reranker's P("yes").
 
-    `QwenRerank` does more: it keeps scores and survives an outage.
+    Unlike `QwenRerank`, it returns no metadata and raises whenever there are no scores.
     """
 
     def score(self, text_pairs: list[tuple[str, str]]) -> list[float]:

@@ -65,21 +65,21 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         return await self._reranker.run(self._reranked, query, nodes) if nodes else []
 
     def _reranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
-        """With its events, in the thread of the call: hundreds of them would hold up a loop."""
+        """Rerank with events, in the worker thread: many events would block an event loop."""
         with self._events(query, nodes) as ended:
             return ended(self._ranked(query, nodes))
 
     def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
         texts = [node.node.get_content(self.metadata_mode) for node in nodes]
         keep = self.keep_retrieval_score
-        results, name = self._recorded(query, texts)
-        return [reranked_node(nodes[result.index], result, keep, name) for result in results]
+        results, rerank_id = self._ranked_and_recorded(query, texts)
+        return [reranked_node(nodes[result.index], result, keep, rerank_id) for result in results]
 
     @contextmanager
     def _events(self, query: str, nodes: Sequence[NodeWithScore]) -> Iterator[Ended]:
         """Tell both of LlamaIndex's event systems of a rerank's start and end.
 
-        They get copies: others write scores into nodes, and so into what was told.
+        Events get copies, because other code overwrites the scores of nodes later.
         """
         copies = _copies(nodes)
         top_n = len(nodes) if self.top_n is None else self.top_n
@@ -124,7 +124,9 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
 
 def _query(query_bundle: QueryBundle | None) -> str:
     if query_bundle is None:
-        raise InvalidInputError("Missing query bundle in extra info: a query is needed to rerank")
+        raise InvalidInputError(
+            "Missing query bundle in extra info: query_bundle is None, a query is needed"
+        )
     return checked_query(query_bundle.query_str)
 
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 RELEVANCE_SCORE = "relevance_score"
 """Metadata key of P("yes")."""
 RERANK_ERROR = "rerank_error"
-"""Metadata key of the reason why a document was not reranked."""
+"""Metadata key of the reason why a document has no score: an outage, or `max_candidates`."""
 RERANK_FALLBACK = "rerank_fallback"
 """Metadata key of the reason why another model gave the score."""
 RERANK_TRUNCATED = "rerank_truncated"
@@ -37,6 +37,7 @@ RERANK_INDEX = "rerank_index"
 RESULT_KEYS = (RERANK_ERROR, RERANK_FALLBACK, RERANK_TRUNCATED)
 ID_KEYS = (RERANK_ID, RERANK_INDEX)
 
+# the reranker is built from these, so they can't change later
 _FIXED = set(RerankerSettings.model_fields) - {"instruction"}
 
 
@@ -89,7 +90,7 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
     """Keeps each ranking, so that feedback can name it; documents then carry the ranking's id
     and their index."""
 
-    def _recorded(
+    def _ranked_and_recorded(
         self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
     ) -> tuple[list[RerankResult], str | None]:
         """The ranking, and its id if feedback is kept."""
@@ -129,7 +130,7 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
 
 
 def stale_keys(rerank_id: str | None) -> tuple[str, ...]:
-    """Metadata keys of an earlier rerank that a new one removes; ids only if it has one itself."""
+    """Keys left by an earlier rerank, to delete; the old id goes only if a new one replaces it."""
     return RESULT_KEYS if rerank_id is None else (*RESULT_KEYS, *ID_KEYS)
 
 

@@ -29,12 +29,12 @@ class Call:
     """
 
     ends: float | None = None
-    """On the monotonic clock; later, the model no longer works for it. `None` sets no limit,
-    and lets it wait in a queue of any length."""
+    """When the call must end, on the monotonic clock; then its documents leave the queue. `None`
+    sets no deadline and no limit of the queue."""
     on_batch: Callable[[BatchReport], object] | None = None
     """Called once for each forward pass that scored documents of this call."""
     started: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
-    """A time limit of its own, such as a remote scorer's, counts from here."""
+    """The start of time limits that count from the call, such as a remote scorer's `timeout`."""
     _cancelled: bool = False
     _on_cancel: list[Callable[[], object]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)

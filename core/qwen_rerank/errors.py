@@ -87,7 +87,10 @@ class ScorerError(QwenRerankError):
 
 
 class ModelLoadError(ScorerError):
-    """A model could not be found, downloaded or read."""
+    """A model could not be found, downloaded or read.
+
+    Always raised: `on_error` and `fallback` do not apply.
+    """
 
 
 class ScorerUnavailableError(ScorerError):

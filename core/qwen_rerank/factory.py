@@ -33,7 +33,7 @@ def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
     if settings is not None and fields:
         raise ConfigError("load takes either a settings object or settings by name, got both")
     chosen = settings or RerankerSettings(**fields)
-    if not isinstance(chosen, RerankerSettings):
+    if not isinstance(chosen, RerankerSettings):  # no on_error among them: errors are raised
         return Reranker(load_scorer(chosen), instruction=chosen.instruction)
     return Reranker(
         load_scorer(chosen),

@@ -1,4 +1,4 @@
-"""Turns scores into a ranking."""
+"""Checks the input, calls the scorer, applies `on_error`, and ranks."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Reranker:
 
     @property
     def calls_not_reranked(self) -> int:
-        """How many calls kept the original order because there were no scores, since the start."""
+        """How many queries kept the original order because there were no scores, since the start."""
         return self._outages.total
 
     def rerank(
@@ -82,7 +82,7 @@ class Reranker:
         Returns:
             The best results first; equal scores stay in the caller's order. Documents without
             a score stand below them in the caller's order, with the reason. A
-            `score_threshold` leaves them out.
+            `score_threshold` leaves them out, but not after an outage that kept the order.
 
         Raises:
             InvalidInputError: An argument is not of the kind said above.
@@ -147,9 +147,16 @@ class Reranker:
             documents: The candidates; each comes back at most once.
             merge: `"max"` orders by a document's best score under any phrasing, `"rrf"` by
                 reciprocal-rank fusion of the rankings. The score is the best one either way.
-            top_n: See `rerank`, as for the other arguments, what is returned and raised.
-            score_threshold: Compared with the best score.
+            top_n: The most results to return; `None` means all.
+            score_threshold: Leave out documents whose best score is below this value.
             instruction: The same for every phrasing.
+
+        Returns:
+            As `rerank`.
+
+        Raises:
+            InvalidInputError: An argument is not of the kind said above.
+            ScorerError: There are no scores; see `on_error`.
         """
         check_limits(top_n, score_threshold)
         check_list("queries", queries)

@@ -76,7 +76,8 @@ class ScorerSettings(BaseModel):
     )
 
     model: str = Field(default=DEFAULT_MODEL, min_length=1)
-    """A hub id, a folder, or `"builtin"` for the small model inside the package."""
+    """A hub id, a folder, or `"builtin"` for the small model inside the package; with `base_url`, the
+    name that the server knows."""
     instruction: str | None = Field(default=None, min_length=1)
     """The task in one English sentence; `None` means the model's default (web search)."""
     device: str | None = None
@@ -86,7 +87,8 @@ class ScorerSettings(BaseModel):
     max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
     long_documents: LongDocuments = "cut"
-    """A document beyond that is `"cut"` at its end, or scored by its `"best_window"`."""
+    """A document longer than `max_length` is `"cut"` at its end, or scored by its
+    `"best_window"`."""
     compiled: bool = False
     """Whether torch compiles the model when it loads: faster after a minute of waiting."""
     base_url: BaseURL | None = None
@@ -151,7 +153,7 @@ class RerankerSettings(ScorerSettings):
     max_candidates: Annotated[int, Field(ge=1)] | None = None
     """The most candidates to score; the rest goes below them, unscored. `None` scores all."""
     candidates_by: CutBy = "bm25"
-    """Which candidates those are: the best by `"bm25"`, or the first in the given `"order"`."""
+    """Which ones `max_candidates` keeps: the best by `"bm25"`, or the first in the given `"order"`."""
 
 
 class AdapterSettings(RerankerSettings):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from qwen_rerank.errors import OverloadedError, RequestTooLargeError
 
-MEMORY = 0.9
+DECAY = 0.9
 """How much of the earlier measurements counts after each batch."""
-BATCH_TOKENS = 50
+OVERHEAD_TOKENS = 50
 """What a batch costs besides its own tokens."""
 SHARE_OF_DEADLINE = 1 / 3
-"""How much of its time a request may spend by estimate, the queue before it included. The
-scheduler may take twice the estimate; the last third is for estimates that were too low."""
+"""A request is refused if the queue and the request are estimated above this share of its time.
+The scheduler may take twice the estimate; the last third is for estimates that were too low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Throughput:
 
     def learn(self, tokens: int, seconds: float) -> None:
         """Note one batch."""
-        self._tokens = self._tokens * MEMORY + tokens + BATCH_TOKENS
-        self._seconds = self._seconds * MEMORY + seconds
+        self._tokens = self._tokens * DECAY + tokens + OVERHEAD_TOKENS
+        self._seconds = self._seconds * DECAY + seconds
 
     def seconds(self, tokens: int) -> float:
         """How long so many tokens take; 0 as long as nothing was measured."""

@@ -103,6 +103,8 @@ class BatchScorer(ABC):
         Raises:
             ModelLoadError: The model is missing or broken.
             InvalidInputError: The query of a request is too long for the model.
+            ConfigError: A server can't do what the settings want.
+            RefusedError: The call has a deadline that the scores would miss.
         """
 
     def fingerprint(self) -> str:

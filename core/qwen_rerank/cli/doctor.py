@@ -50,7 +50,7 @@ def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     assert isinstance(remote, RemoteScorer)  # noqa: S101 - base_url is set
     for checkup in remote.check():
         yield "server", f"{checkup.base_url} speaks the dialect {checkup.dialect}"
-        yield "canary", ", ".join(f"{score:.4f}" for score in checkup.scores) or "not asked for"
+        yield "canary", ", ".join("none" if s is None else f"{s:.4f}" for s in checkup.scores)
         if checkup.problem:
             raise ScorerError(f"{checkup.base_url}: {checkup.problem}")
 

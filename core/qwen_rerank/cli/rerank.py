@@ -14,8 +14,16 @@ from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.cli.progress import document_bar
 from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.reranker import OnError
 from qwen_rerank.rows import rows
 from qwen_rerank.settings import AdapterSettings
+
+
+class RerankCommandSettings(AdapterSettings):
+    """The settings of the command: an outage is an error unless it is told otherwise."""
+
+    on_error: OnError = "raise"
+    """Fail when no scorer answers, or keep the `"original_order"`."""
 
 
 def register(commands: Any) -> None:
@@ -24,14 +32,13 @@ def register(commands: Any) -> None:
     parser.add_argument("query", metavar="QUERY")
     parser.add_argument("file", metavar="FILE", nargs="?", help="text file [standard input]")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    add_settings(parser, AdapterSettings)
+    add_settings(parser, RerankCommandSettings)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the documents best first; an outage is an error here, unless asked for."""
-    given = {"on_error": "raise", **given_settings(arguments, AdapterSettings)}
-    settings = AdapterSettings(**given)
+    settings = RerankCommandSettings(**given_settings(arguments, RerankCommandSettings))
     documents = _documents(arguments.file)
     with document_bar(len(documents)):
         results = load(settings).rerank(

@@ -1,4 +1,4 @@
-"""Remembers scores for an hour, and scores equal requests at the same time only once."""
+"""Remembers scores, and scores equal requests at the same time only once."""
 
 from __future__ import annotations
 

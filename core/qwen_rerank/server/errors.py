@@ -29,7 +29,7 @@ from qwen_rerank.errors import (
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that hangs up; it appears in logs and metrics only."""
 
-STATUS = {RequestTooLargeError: 413, DeadlineError: 504}
+STATUS_CODES = {RequestTooLargeError: 413, DeadlineError: 504}
 """Of the errors whose message is for the client."""
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ async def _ours(_: Request, failure: Exception) -> JSONResponse:
     if isinstance(failure, OverloadedError):
         return refuse(503, str(failure), {"Retry-After": str(failure.retry_after)})
     if isinstance(failure, RefusedError):
-        return refuse(STATUS[type(failure)], str(failure))
+        return refuse(STATUS_CODES.get(type(failure), 503), str(failure))
     if isinstance(failure, InvalidInputError):
         return refuse(404 if isinstance(failure, UnknownRerankError) else 422, str(failure))
     if isinstance(failure, FeedbackError):

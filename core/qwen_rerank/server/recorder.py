@@ -152,7 +152,7 @@ class Recorder:
     def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """The result of a function that runs in this recorder's thread, after what waits there."""
         if self._closing:
-            raise FeedbackError("the server stops")
+            raise FeedbackError("the server is stopping")
         return _heard(asyncio.wrap_future(self._thread.submit(function)))
 
 

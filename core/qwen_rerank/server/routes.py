@@ -34,7 +34,7 @@ from qwen_rerank.server.examples import (
 )
 from qwen_rerank.server.schemas import NativeBody, RankingBody, RerankBody, RerankV2Body
 from qwen_rerank.server.service import Service
-from qwen_rerank.server.telemetry import STATUS
+from qwen_rerank.server.telemetry import STATUS_TAG
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ ID_HEADER = "X-Rerank-Id"
 """The header that names a ranking for feedback, whatever the shape of the reply."""
 
 router = APIRouter(tags=["rerank"], dependencies=[Depends(require_key)])
-status_router = APIRouter(tags=[STATUS])
+status_router = APIRouter(tags=[STATUS_TAG])
 
 
 def service_of(request: Request) -> Service:
@@ -121,10 +121,10 @@ async def model(service: ServiceOfApp) -> dict[str, Any]:
 
 
 async def _rank(
-    request: Request, service: Service, content: Any, model: type[RankingBody]
+    request: Request, service: Service, content: Any, body_class: type[RankingBody]
 ) -> Response:
     """The reply as JSON; to_json writes UTF-8 at once, which takes a third of the memory."""
-    body = model.read(content, service.settings.max_documents)
+    body = body_class.read(content, service.settings.max_documents)
     request.state.documents = len(body.candidates)
     if not body.candidates:
         raise HTTPException(422, "documents must hold at least one text")

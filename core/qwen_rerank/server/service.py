@@ -55,7 +55,7 @@ class Service:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        if settings.base_url is not None:  # inherited from its clients, it would call itself
+        if settings.base_url is not None:  # from a client's environment: it would call itself
             raise ConfigError(
                 "a server scores in its own process: unset base_url (QWEN_RERANK_BASE_URL)"
             )
@@ -163,7 +163,9 @@ class Service:
             raise DeadlineError(f"no scores within {self.settings.deadline:g} seconds") from None
         except asyncio.CancelledError:
             if task in self.abandoned:
-                raise OverloadedError("the server stops, and this request took too long") from None
+                raise OverloadedError(
+                    "the server is stopping, and this request took too long"
+                ) from None
             raise
         finally:
             self._count(task, None)
@@ -206,7 +208,7 @@ class Service:
         if self.state == "loading":
             raise OverloadedError("the model is still loading", retry_after=5)
         if self.state == "stopping":
-            raise OverloadedError("the server stops", retry_after=5)
+            raise OverloadedError("the server is stopping", retry_after=5)
         if self.state == "failed":
             raise QwenRerankError("the model did not load, see the server's log")
 

@@ -18,7 +18,7 @@ from qwen_rerank.server.errors import CLIENT_CLOSED_REQUEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 PAIRS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 TOKENS = (64, 256, 512, 768, 1024, 1536, 2048, 4096, 8192, 16384)
-STATUS = "status"
+STATUS_TAG = "status"
 """The tag of the routes for probes: they are counted, but not logged."""
 LINES_PER_SECOND = 10
 """The most log lines of a kind, of errors and of refused requests."""
@@ -109,7 +109,7 @@ class AccessLog:
         path = route.path if route else "other"
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.duration.labels(path).observe(seconds)
-        if not (route and STATUS in route.tags) and status != CLIENT_CLOSED_REQUEST:
+        if not (route and STATUS_TAG in route.tags) and status != CLIENT_CLOSED_REQUEST:
             documents = scope.get("state", {}).get("documents")
             fields = {"route": path, "status": status, "documents": documents}
             access_log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})

@@ -68,7 +68,7 @@ class RemoteScorer(BatchScorer):
         self._set("base_url", tuple(dict.fromkeys(map(checked_base_url, urls))))
         if self.api_key is not None:
             self._set("api_key", checked_key(self.api_key))
-        if not 0 < self.timeout <= LONGEST or self.max_retries < 0:  # which NaN is not
+        if not 0 < self.timeout <= LONGEST or self.max_retries < 0:  # also refuses NaN
             raise ConfigError(
                 f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
             )
@@ -79,7 +79,7 @@ class RemoteScorer(BatchScorer):
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
         """See `BatchScorer.score_batch`; each request has the whole `timeout`.
 
-        That of the first one began with the call, wherever the call has waited since.
+        That of the first one counts from the start of the call, with the time in queues.
 
         The error of a request is one of these:
         ScorerUnavailableError: No server answered in time; it may heal.

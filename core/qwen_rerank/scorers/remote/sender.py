@@ -15,7 +15,7 @@ from qwen_rerank.types import RerankRequest, Scores
 FURTHER_REQUESTS = 2
 """For documents that are refused: one with them cut, one without them."""
 REFUSED_DOCUMENTS = 3
-"""Refused one by one before any was scored, so many mean that the server refuses all."""
+"""So many refusals, one by one and before any score, mean that the server refuses all."""
 
 
 @dataclass(slots=True)
