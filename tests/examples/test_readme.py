@@ -52,7 +52,9 @@ def test_both_languages_run_the_same_code() -> None:
 def _shape(block: Block) -> tuple[str, object]:
     """A block's code without its texts and comments; of a shell block, its commands."""
     if block.kind != "python":
-        return block.kind, re.findall(r"^(?:cd|git|make|pip|qwen-rerank)\b \S+", block.code, re.M)
+        return block.kind, re.findall(
+            r"^(?:cd|git|make|pip|qwen-rerank)\b \S+", block.code, re.MULTILINE
+        )
     tree = ast.parse(block.code)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
