@@ -13,7 +13,9 @@ from tests.examples.pages import NOT_RUN, ROOT, Block, PageRunner, blocks_of
 READMES = ["README.md", "README.zh-CN.md"]
 PAGES = [*READMES, "docs/road.md", "docs/road.zh-CN.md"]
 _SCORE = re.compile(r"\b[01]\.\d+\b")
+_COMMAND = re.compile(r"^(?:cd|git|make|pip|qwen-rerank)\b \S+", re.MULTILINE)
 TOLERANCE = 0.01
+"""Between scores of different machines."""
 
 
 @pytest.mark.slow
