@@ -57,7 +57,7 @@ class Reranker:
 
     @property
     def calls_not_reranked(self) -> int:
-        """How many queries kept the original order because there were no scores, since the start."""
+        """How many queries kept the original order without scores, since the start."""
         return self._outages.total
 
     def rerank(

@@ -76,8 +76,8 @@ class ScorerSettings(BaseModel):
     )
 
     model: str = Field(default=DEFAULT_MODEL, min_length=1)
-    """A hub id, a folder, or `"builtin"` for the small model inside the package; with `base_url`, the
-    name that the server knows."""
+    """A hub id, a folder, or `"builtin"` for the small model inside the package; with
+    `base_url`, the name that the server knows."""
     instruction: str | None = Field(default=None, min_length=1)
     """The task in one English sentence; `None` means the model's default (web search)."""
     device: str | None = None
@@ -153,7 +153,7 @@ class RerankerSettings(ScorerSettings):
     max_candidates: Annotated[int, Field(ge=1)] | None = None
     """The most candidates to score; the rest goes below them, unscored. `None` scores all."""
     candidates_by: CutBy = "bm25"
-    """Which ones `max_candidates` keeps: the best by `"bm25"`, or the first in the given `"order"`."""
+    """Which ones `max_candidates` keeps: the best by `"bm25"`, or the first in the `"order"`."""
 
 
 class AdapterSettings(RerankerSettings):
