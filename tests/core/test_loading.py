@@ -140,10 +140,10 @@ def test_unloading_frees_the_weights(folder: Path) -> None:
     with LocalScorer(str(folder), "cpu") as scorer:
         before = scorer.score(QUERY, DOCUMENTS)
         model = shared_model(str(folder), "cpu", None, ("yes", "no"))
-        weights = weakref.ref(model)
+        engine = weakref.ref(model.engine)
         del model
     gc.collect()
-    assert weights() is None
+    assert engine() is None
     assert scorer.score(QUERY, DOCUMENTS) == before
 
 

@@ -109,9 +109,7 @@ def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
         raise ModelLoadError(f"{folder / 'config.json'} can't be read: {error}") from error
 
 
-def _check_tensors(
-    folder: Path, config: dict[str, Any], weights: Weights, backbone: Any
-) -> None:
+def _check_tensors(folder: Path, config: dict[str, Any], weights: Weights, backbone: Any) -> None:
     """Refuse tensors that are missing, misshapen or of no use."""
     shapes: dict[str, Shape] = {
         f"model.{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()

@@ -53,7 +53,9 @@ def _check_logit_score(
     folder: Path, module: str, tokenizer: Tokenizer, answers: tuple[int, int]
 ) -> None:
     if Path(module).name != module:
-        raise ModelLoadError(f"{folder / 'modules.json'} names {module!r}, which is no folder in it")
+        raise ModelLoadError(
+            f"{folder / 'modules.json'} names {module!r}, which is no folder in it"
+        )
     path = folder / module / "config.json"
     config = read_json(path)
     if not isinstance(config, dict):

@@ -27,6 +27,8 @@ HUBS: Mapping[str, ModuleType] = {"huggingface": huggingface, "modelscope": mode
 _HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?")
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
+_NO_CONTACT = "no hub may be contacted (HF_HUB_OFFLINE, or a command that only looks here)"
+
 logger = logging.getLogger(__name__)
 
 
@@ -82,19 +84,18 @@ def _offline() -> bool:
 
 def _from_hubs(model: str, revision: str | None, names: list[str], *, download: bool) -> Path:
     failures: dict[str, Exception] = {}
-    if download:
-        downloaded = _download(model, revision, names, failures)
-        if downloaded is not None:
-            return downloaded
-    for name in names:
-        cached: Path | None = HUBS[name].cached(model, revision)
-        if cached is not None:
-            if name in failures:
-                logger.warning("%s %s; using the copy in %s", name, failures[name], cached)
-            return cached
-    if len(names) == 1 and isinstance(failures.get(names[0]), MissingDependencyError):
-        raise failures[names[0]]
-    raise _not_found(model, failures)
+    downloaded = _download(model, revision, names, failures) if download else None
+    folder = downloaded or _cached(model, revision, names)
+    if folder is None:
+        raise _not_found(model, failures)
+    if downloaded is None and failures:
+        logger.warning("using the copy in %s: %s", folder, _reasons(failures))
+    return folder
+
+
+def _cached(model: str, revision: str | None, names: list[str]) -> Path | None:
+    found = (HUBS[name].cached(model, revision) for name in names)
+    return next((folder for folder in found if folder is not None), None)
 
 
 def _download(
@@ -131,10 +132,17 @@ def _in_thread(look_up: Callable[..., None], *arguments: object) -> Future[None]
     return done
 
 
-def _not_found(model: str, failures: Mapping[str, Exception]) -> ModelLoadError:
-    reasons = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+def _not_found(model: str, failures: Mapping[str, Exception]) -> Exception:
+    if len(failures) == 1:
+        [failure] = failures.values()
+        if isinstance(failure, MissingDependencyError):  # of the hub that was chosen
+            return failure
     return ModelLoadError(
         f"run with --model {BUILTIN}, or set HF_ENDPOINT / {HUB_VARIABLE}, or give a folder: "
         f"model {model!r} is not complete on this machine, and "
-        + (f"could not be downloaded ({reasons})" if reasons else "no hub may be contacted")
+        + (f"could not be downloaded ({_reasons(failures)})" if failures else _NO_CONTACT)
     )
+
+
+def _reasons(failures: Mapping[str, Exception]) -> str:
+    return "; ".join(f"{name}: {failure}" for name, failure in failures.items())

@@ -60,7 +60,9 @@ class Weights:
 
     def _check_type(self, name: str, dtype: str) -> None:
         if dtype not in _FLOATS:
-            raise ModelLoadError(f"{self._folder}: {name} holds numbers of type {dtype}: {QUANTISED}")
+            raise ModelLoadError(
+                f"{self._folder}: {name} holds numbers of type {dtype}: {QUANTISED}"
+            )
 
     @property
     def layers(self) -> int:
