@@ -104,7 +104,7 @@ def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
     known = {key: value for key, value in config.items() if key not in _ATTENTION_KEYS}
     try:
         with torch.device("meta"):
-            return Qwen3Model(Qwen3Config.from_dict(known)).eval().requires_grad_(False)
+            return Qwen3Model(Qwen3Config.from_dict(known))
     except Exception as error:  # transformers and torch raise every kind for a wrong value
         raise ModelLoadError(f"{folder / 'config.json'} can't be read: {error}") from error
 
@@ -174,4 +174,4 @@ def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dt
     backbone.load_state_dict(state, assign=True)
     # its frequencies are computed, not stored: in memory this time
     backbone.rotary_emb = type(backbone.rotary_emb)(backbone.config)
-    return cast(nn.Module, backbone.requires_grad_(False).to(device))
+    return cast(nn.Module, backbone.eval().requires_grad_(False).to(device))

@@ -59,7 +59,8 @@ def find_model(model: str, hub: str | None = None, *, download: bool = True) -> 
             f"model {model!r} is neither a folder on this machine, nor a hub id such as "
             f"'Qwen/Qwen3-Reranker-0.6B', nor {BUILTIN!r}"
         )
-    return _from_hubs(*hub_id.groups(), _chosen(hub), download=download and not _offline())
+    may_download = download and not _offline()
+    return _from_hubs(hub_id[1], hub_id[2], _chosen(hub), download=may_download)
 
 
 def local_folder(model: str) -> Path | None:
@@ -124,7 +125,8 @@ def _in_thread(look_up: Callable[..., None], *arguments: object) -> Future[None]
 
     def run() -> None:
         try:
-            done.set_result(look_up(*arguments, LOOK_UP_SECONDS))
+            look_up(*arguments, LOOK_UP_SECONDS)
+            done.set_result(None)
         except Exception as error:  # raised by result()
             done.set_exception(error)
 
