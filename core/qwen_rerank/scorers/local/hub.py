@@ -22,7 +22,7 @@ LOOK_UP_SECONDS = 5.0
 """Within this time a hub must say whether it has the model; all hubs are tried at once."""
 
 HUBS: Mapping[str, ModuleType] = {"huggingface": huggingface, "modelscope": modelscope}
-"""Each with `look_up`, `download` and `cached`; the first ones are preferred."""
+"""Each with `require`, `look_up`, `download` and `cached`; the first ones are preferred."""
 
 _HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?")
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -103,8 +103,9 @@ def _download(
     model: str, revision: str | None, names: list[str], failures: dict[str, Exception]
 ) -> Path | None:
     """The folder from the first hub that delivers; why the others did not is added."""
+    usable = _usable(names, failures)
     deadline = time.monotonic() + LOOK_UP_SECONDS
-    look_ups = {name: _in_thread(HUBS[name].look_up, model, revision) for name in names}
+    look_ups = {name: _in_thread(HUBS[name].look_up, model, revision) for name in usable}
     for name, look_up in look_ups.items():
         try:
             look_up.result(max(0.0, deadline - time.monotonic()))
@@ -117,6 +118,16 @@ def _download(
             logger.info("%s from %s", model, name, exc_info=True)
             failures[name] = ModelLoadError(f"failed with {type(failure).__name__}")
     return None
+
+
+def _usable(names: list[str], failures: dict[str, Exception]) -> list[str]:
+    """The hubs whose packages are installed, imported before the clock starts."""
+    for name in names:
+        try:
+            HUBS[name].require()
+        except MissingDependencyError as missing:
+            failures[name] = missing
+    return [name for name in names if name not in failures]
 
 
 def _in_thread(look_up: Callable[..., None], *arguments: object) -> Future[None]:

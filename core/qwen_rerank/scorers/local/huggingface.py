@@ -11,18 +11,27 @@ DOWNLOAD_LOOK_UP_SECONDS = 5.0
 """For what the hub says about each file."""
 
 
+def require() -> None:
+    """Import the hub's package, which can take longer than the hub.
+
+    Raises:
+        MissingDependencyError: huggingface_hub is not installed.
+    """
+    try:
+        import huggingface_hub.hf_api  # noqa: F401 - for look_up
+    except ImportError as error:
+        raise MissingDependencyError("huggingface_hub", "local") from error
+
+
 def look_up(model: str, revision: str | None, seconds: float) -> None:
     """Ask the hub whether it has a model.
 
     Raises:
         ModelLoadError: It has not, or it gives no sensible reply.
-        MissingDependencyError: huggingface_hub is not installed.
     """
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-    except ImportError as error:
-        raise MissingDependencyError("huggingface_hub", "local") from error
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
     try:
         HfApi().model_info(model, revision=revision, timeout=seconds)
     except RevisionNotFoundError as error:

@@ -13,15 +13,22 @@ from qwen_rerank.errors import MissingDependencyError, ModelLoadError
 from qwen_rerank.scorers.local.model_folder import FILES, is_complete
 
 
+def require() -> None:
+    """Refuse if the hub's package is missing.
+
+    Raises:
+        MissingDependencyError: modelscope is not installed.
+    """
+    if find_spec("modelscope") is None:
+        raise MissingDependencyError("modelscope", "modelscope")
+
+
 def look_up(model: str, revision: str | None, seconds: float) -> None:  # noqa: ARG001 - as others
     """Ask the hub whether it has a model.
 
     Raises:
         ModelLoadError: It has not, or it gives no sensible reply.
-        MissingDependencyError: modelscope is not installed.
     """
-    if find_spec("modelscope") is None:
-        raise MissingDependencyError("modelscope", "modelscope")
     try:
         reply = requests.get(f"{_endpoint()}/api/v1/models/{model}", timeout=seconds)
         reply.json()  # a portal or proxy may reply instead of the hub
