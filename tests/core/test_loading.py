@@ -336,7 +336,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (no_tokenizer, "holds no tokenizer.json: copy it from the base model"),
     (untied, "lack lm_head.weight, .*tie_word_embeddings: set it to true"),
     (classifier_config, r'set "architectures": \["Qwen3ForCausalLM"\]'),
-    (narrow, r"up_proj.weight has the shape \[512, 256\], \[500, 256\] is wanted"),
+    (narrow, r"_proj.weight has the shape \[512, 256\], \[500, 256\] is wanted"),
     (indexed("evil.bin"), "names 'evil.bin': only safe tensors are read"),
     (indexed("../model/evil.bin"), "'../model/evil.bin', which is no file of this folder"),
     (indexed("/dev/zero"), "'/dev/zero', which is no file of this folder"),
