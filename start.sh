@@ -60,10 +60,6 @@ fi
 
 chosen=()
 if ! is_chosen "$@"; then
-    read -r model hub < <("$BIN/python" -m qwen_rerank.server.first_model)
-    chosen=(--model "$model")
-    if [[ $hub != none ]]; then
-        export QWEN_RERANK_HUB=$hub
-    fi
+    chosen=(--model "$("$BIN/python" -m qwen_rerank.server.first_model)")
 fi
 exec "$BIN/qwen-rerank" serve "${chosen[@]}" "$@"

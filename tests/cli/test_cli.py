@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from qwen_rerank import __version__, load
+from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 
 LINES = "Gravity is a force.\n\nBeijing is the capital of China.\r\n首都是北京。\n"
 
@@ -118,7 +120,44 @@ def test_broken_weights_are_one_line_too(tiny_model: Path, tmp_path: Path) -> No
     (tmp_path / "config.json").write_text(config)
     answer = qwen_rerank("rerank", "q", "--model", str(tmp_path), stdin="one\n")
     [line] = answer.stderr.splitlines()
-    assert "can't be read" in line
+    assert "don't fit config.json" in line
+
+
+def test_download_fails_for_a_folder_without_weights(tmp_path: Path) -> None:
+    shutil.copy(BUILTIN_FOLDER / "config.json", tmp_path)
+    shutil.copy(BUILTIN_FOLDER / "tokenizer.json", tmp_path)
+    answer = qwen_rerank("download", str(tmp_path))
+    assert answer.returncode == 1
+    [line] = answer.stderr.splitlines()
+    assert "holds no model.safetensors: only safe tensors are read" in line
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "import importlib.util as u; find = u.find_spec\n"
+            "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)",
+            "'torch, transformers' is needed here",
+        ),
+        (
+            "import importlib.metadata as m; find = m.version\n"
+            "m.version = lambda n: '4.51.3' if n == 'transformers' else find(n)",
+            r"'transformers>=4.56 \(this is 4.51.3\)' is needed here",
+        ),
+    ],
+)
+def test_doctor_reports_to_the_end_without_torch_or_with_an_old_transformers(
+    code: str, message: str
+) -> None:
+    run = "from qwen_rerank.cli.main import main; raise SystemExit(main(['doctor', *o]))"
+    command = [sys.executable, "-c", f"o = ['--model', 'builtin']\n{code}\n{run}"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert re.search(message, answer.stdout), answer.stdout
+    assert "builtin in " in answer.stdout  # found after the problem
+    [line] = answer.stderr.splitlines()
+    assert re.search(message, line)
 
 
 def test_wrong_usage_is_exit_2() -> None:

@@ -22,11 +22,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from qwen_rerank import QWEN3, LocalScorer, RerankRequest, ScorerError, Scores
-from qwen_rerank.scorers.local.checkpoint import read_checkpoint, read_tokenizer
+from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.scorers.local.engine import Engine
+from qwen_rerank.scorers.local.model_folder import read_tokenizer
 from qwen_rerank.scorers.local.scheduler import DocumentOdds
 from tests.qwen3.models import save_causal
 from tests.qwen3.official import OfficialReranker

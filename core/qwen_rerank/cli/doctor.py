@@ -6,13 +6,27 @@ import argparse
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank import LocalScorer, RemoteScorer, ScorerError, __version__, load_scorer
+from qwen_rerank import (
+    LocalScorer,
+    QwenRerankError,
+    RemoteScorer,
+    ScorerError,
+    __version__,
+    load_scorer,
+)
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.prompt import QWEN3
 from qwen_rerank.scorers.local.hub import find_model
+from qwen_rerank.scorers.local.model_folder import (
+    check_files,
+    max_positions,
+    read_config,
+    read_tokenizer,
+)
 from qwen_rerank.settings import ScorerSettings
 from qwen_rerank.types import RerankRequest
 
@@ -32,17 +46,29 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print one finding a line; raises what a user of these settings would meet."""
+    """Print one finding a line; raises what a user of these settings would meet first."""
     settings = ScorerSettings(**given_settings(arguments, ScorerSettings))
-    for name, finding in _findings(settings):
+    problems: list[QwenRerankError] = []
+    for name, finding in _findings(settings, problems):
         print(f"{name:<18}{finding}")
+    if problems:
+        raise problems[0]
 
 
-def _findings(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+def _findings(
+    settings: ScorerSettings, problems: list[QwenRerankError]
+) -> Iterator[tuple[str, str]]:
     yield "qwen-rerank", f"{__version__}, Python {platform.python_version()}"
     for package in PACKAGES:
         yield package, _version(package)
-    yield from _servers(settings) if settings.base_url else _local(settings)
+    parts = (_servers,) if settings.base_url else (_machine, _model, _canary)
+    for part in parts:  # one that fails does not end the report
+        try:
+            yield from part(settings)
+        except QwenRerankError as error:
+            if str(error) not in map(str, problems):
+                yield "problem", " ".join(str(error).split())
+            problems.append(error)
 
 
 def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
@@ -55,16 +81,8 @@ def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
             raise ScorerError(f"{checkup.base_url}: {checkup.problem}")
 
 
-def _local(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
-    scorer = LocalScorer(settings.model, device=settings.device, dtype=settings.dtype)
-    yield from _machine(settings)
-    folder = find_model(settings.model, download=False)
-    yield "model", f"{settings.model} in {folder}"
-    yield from _tokens(folder)
-    yield from _canary(scorer)
-
-
 def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    _scorer(settings)  # raises if torch or transformers is missing or too old
     import torch
 
     from qwen_rerank.scorers.local.device import choose_device, choose_dtype
@@ -76,8 +94,16 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     yield "dtype", f"{choose_dtype(settings.dtype, device)} ({why})"
 
 
+def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    folder = find_model(settings.model, download=False)
+    yield "model", f"{settings.model} in {folder}"
+    read_config(folder)
+    check_files(folder)
+    if find_spec("tokenizers") is not None:  # which comes with transformers
+        yield from _tokens(folder)
+
+
 def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
-    from qwen_rerank.scorers.local.checkpoint import max_positions, read_tokenizer
     from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
 
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
@@ -90,11 +116,15 @@ def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
     yield "positions", f"{positions} tokens at most"
 
 
-def _canary(scorer: LocalScorer) -> Iterator[tuple[str, str]]:
-    right, wrong = scorer.score(QUERY, [RIGHT, WRONG])
+def _canary(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
+    right, wrong = _scorer(settings).score(QUERY, [RIGHT, WRONG])
     yield "canary", f"{right:.4f} for the right answer, {wrong:.2g} for a wrong one"
     if right <= wrong:
         raise ScorerError(f"the model prefers a wrong answer to {QUERY!r}: are its weights whole?")
+
+
+def _scorer(settings: ScorerSettings) -> LocalScorer:
+    return LocalScorer(settings.model, device=settings.device, dtype=settings.dtype)
 
 
 def _version(package: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from qwen_rerank.scorers.local.hub import HUBS, find_model
+from qwen_rerank.scorers.local.model_folder import check_files, read_config
 
 
 def register(commands: Any) -> None:
@@ -17,5 +18,8 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the folder in which the model lies now."""
-    print(find_model(arguments.model, arguments.hub))
+    """Print the folder in which the model lies now; raises if it can't be a reranker's."""
+    folder = find_model(arguments.model, arguments.hub)
+    read_config(folder)
+    check_files(folder)
+    print(folder)

@@ -59,7 +59,7 @@ def token_counter(model: str) -> CountTokens:
     from qwen_rerank.scorers.local.hub import find_model
 
     folder = find_model(model, download=False)
-    from qwen_rerank.scorers.local.checkpoint import read_tokenizer
+    from qwen_rerank.scorers.local.model_folder import read_tokenizer
 
     tokenizer = read_tokenizer(folder)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)

@@ -1,11 +1,13 @@
-"""Reads a Qwen3-Reranker checkpoint: its tokenizer, its backbone, and its answer as one row."""
+"""Reads a Qwen3-Reranker checkpoint: its backbone, and its answer as one row.
+
+The safetensors are read here, not by `from_pretrained` of transformers. That one patches
+classes of the whole process while it loads, so that a user's own load at the same time breaks
+ours; it also runs `torch.load`, LoRA adapters and attention kernels that a folder names, and
+fills missing tensors with noise.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +15,19 @@ from typing import Any, cast
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-from transformers.utils import logging as hf_logging
+from transformers import Qwen3Config, Qwen3Model
 
 from qwen_rerank.errors import ModelLoadError
+from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
+from qwen_rerank.scorers.local.model_folder import CAUSAL, CLASSIFIER, read_config
+from qwen_rerank.scorers.local.weights import Shape, Weights
 
-CAUSAL = "Qwen3ForCausalLM"
-CLASSIFIER = "Qwen3ForSequenceClassification"
+HEAD = "lm_head.weight"
+EMBEDDING = "model.embed_tokens.weight"
+SCORE = "score.weight"
+
+_ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+"""The engine has its own attention; a kernel that a folder names is never fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,61 +41,6 @@ class Checkpoint:
     state is the log-odds of "yes"."""
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder, with no padding or truncation of its own.
-
-    Raises:
-        ModelLoadError: There is no `tokenizer.json`, or it can't be read.
-    """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelLoadError(f"{folder} holds no tokenizer.json: is it a model folder?")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the tokenizers package raises plain Exception
-        raise ModelLoadError(f"{path} can't be read: {error}") from error
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a model folder, with the architecture checked.
-
-    Raises:
-        ModelLoadError: It is missing, can't be read, or is no Qwen3 reranker's.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ModelLoadError(f"{folder} holds no config.json: is it a model folder?")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelLoadError(f"{path} can't be read: {error}") from error
-    named = config.get("architectures") if isinstance(config, dict) else None
-    if named not in ([CAUSAL], [CLASSIFIER]):
-        raise ModelLoadError(
-            f"{path} must name the architecture {CAUSAL} or {CLASSIFIER}, it names {named!r}"
-        )
-    if config.get("use_sliding_window"):
-        raise ModelLoadError(
-            f"{path} sets use_sliding_window: no published Qwen3-Reranker does, and packs let "
-            "every token see all before it"
-        )
-    return cast("dict[str, Any]", config)
-
-
-def max_positions(folder: Path) -> int:
-    """The longest prompt in tokens that the model was made for."""
-    positions = read_config(folder).get("max_position_embeddings")
-    if type(positions) is not int or positions < 1:
-        raise ModelLoadError(
-            f"{folder / 'config.json'}: max_position_embeddings must be a whole number of "
-            f"tokens, it is {positions!r}"
-        )
-    return positions
-
-
 def read_checkpoint(
     folder: Path,
     tokenizer: Tokenizer,
@@ -97,6 +50,8 @@ def read_checkpoint(
 ) -> Checkpoint:
     """Load the weights of a model folder onto a device.
 
+    Everything is checked before a tensor is read.
+
     Args:
         folder: Holds `config.json` and safetensors; other weight formats are not read.
         tokenizer: Of the same model.
@@ -105,64 +60,118 @@ def read_checkpoint(
         dtype: Of the backbone; the answer row is always fp32.
 
     Raises:
-        ModelLoadError: The folder holds no whole Qwen3 reranker.
+        ModelLoadError: The folder holds no whole Qwen3 reranker, or the device no room for it.
     """
-    classifier = CLASSIFIER in read_config(folder)["architectures"]
-    if not any(folder.glob("*.safetensors")):
-        raise ModelLoadError(f"{folder} holds no *.safetensors: only safe tensors are read")
-    model = _read_weights(folder, dtype, classifier=classifier)
-    rows, tokens = model.get_input_embeddings().num_embeddings, tokenizer.get_vocab_size()
+    config, weights = read_config(folder), Weights(folder)
+    check_modules(folder, tokenizer, answers)
+    _check_kind(folder, config, weights)
+    backbone = _empty_backbone(folder, config)
+    _check_tensors(folder, config, weights, backbone)
+    _check_vocabulary(folder, tokenizer, weights)
+    answer = _answer(folder, config, weights, answers)
+    try:
+        return Checkpoint(_fill(backbone, weights, device, dtype), answer.to(device))
+    except torch.OutOfMemoryError as error:
+        raise ModelLoadError(f"{device} has no memory for {folder} in {dtype}: {error}") from error
+
+
+def _is_classifier(config: dict[str, Any]) -> bool:
+    return bool(config["architectures"] == [CLASSIFIER])
+
+
+def _check_kind(folder: Path, config: dict[str, Any], weights: Weights) -> None:
+    """Refuse weights of another kind of model, and layers that the files don't hold."""
+    if "embed_tokens.weight" in weights.shapes and EMBEDDING not in weights.shapes:
+        raise ModelLoadError(
+            f"{folder} holds a model without a head, as embedding models are saved: it gives no "
+            "yes or no; choose a Qwen3-Reranker"
+        )
+    if _is_classifier(config) and SCORE not in weights.shapes:
+        raise ModelLoadError(
+            f"{folder / 'config.json'} names {CLASSIFIER}, and the weights lack {SCORE}: if they "
+            f'are the original ones, set "architectures": ["{CAUSAL}"]'
+        )
+    layers = config["num_hidden_layers"]
+    if weights.layers and weights.layers < layers:  # before a model of so many layers is built
+        raise ModelLoadError(
+            f"the weights in {folder} lack layers.{weights.layers} to layers.{layers - 1}: "
+            f"config.json sets num_hidden_layers to {layers}; are the files complete?"
+        )
+
+
+def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
+    """On the meta device, where tensors have shapes and no memory."""
+    known = {key: value for key, value in config.items() if key not in _ATTENTION_KEYS}
+    try:
+        with torch.device("meta"):
+            return Qwen3Model(Qwen3Config.from_dict(known))
+    except Exception as error:  # transformers and torch raise every kind for a wrong value
+        raise ModelLoadError(f"{folder / 'config.json'} can't be read: {error}") from error
+
+
+def _check_tensors(folder: Path, config: dict[str, Any], weights: Weights, backbone: Any) -> None:
+    """Refuse tensors that are missing, misshapen or of no use."""
+    shapes: dict[str, Shape] = {
+        f"model.{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()
+    }
+    wanted = dict(shapes)
+    optional = {name for name in weights.shapes if name.endswith("rotary_emb.inv_freq")}
+    if _is_classifier(config):
+        labels = weights.shapes[SCORE][0] if weights.shapes[SCORE] else 0
+        wanted[SCORE] = (labels, backbone.config.hidden_size)
+    else:
+        optional.add(HEAD)
+    weights.check(wanted, optional)
+    if _is_classifier(config) and labels not in {1, 2}:
+        raise ModelLoadError(f"a reranker's classifier has 1 or 2 labels, {folder} has {labels}")
+    if not _is_classifier(config) and HEAD in weights.shapes:
+        weights.check({**shapes, HEAD: shapes[EMBEDDING]}, optional)
+
+
+def _check_vocabulary(folder: Path, tokenizer: Tokenizer, weights: Weights) -> None:
+    rows, tokens = weights.shapes[EMBEDDING][0], tokenizer.get_vocab_size()
     if tokens > rows:
         raise ModelLoadError(f"{folder}: the tokenizer has {tokens} tokens, the model {rows}")
-    answer = _classifier_row(model) if classifier else _vocabulary_row(model, answers)
-    backbone = cast(nn.Module, model.model).eval().requires_grad_(False)
-    return Checkpoint(backbone.to(device), answer.to(device))
 
 
-def _read_weights(folder: Path, dtype: torch.dtype, *, classifier: bool) -> Any:
-    kind: Any = AutoModelForSequenceClassification if classifier else AutoModelForCausalLM
-    try:
-        with _quiet():
-            model, report = kind.from_pretrained(
-                folder,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except Exception as error:  # transformers and what it uses raise of every kind
-        raise ModelLoadError(f"the weights in {folder} can't be read: {error}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:  # transformers would fill them with noise and go on
-        raise ModelLoadError(f"the weights in {folder} lack {missing[:3]} ({len(missing)} in all)")
-    return model
+def _answer(
+    folder: Path, config: dict[str, Any], weights: Weights, answers: tuple[int, int]
+) -> Tensor:
+    if not _is_classifier(config):
+        return _vocabulary_row(folder, config, weights, answers)
+    if weights.shapes[SCORE][0] == 1:  # the conversion already subtracted "no" from "yes"
+        return weights.row(SCORE, 0)
+    difference = weights.row(SCORE, 1) - weights.row(SCORE, 0)
+    return -difference if yes_row_is_first(folder, config) else difference
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar and report: what is wrong with weights, we raise."""
-    level, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity(logging.CRITICAL)
-    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(level)
-        if bar:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _vocabulary_row(model: Any, answers: tuple[int, int]) -> Tensor:
-    weight = model.get_output_embeddings().weight  # tied (0.6B, 4B) or not (8B)
+def _vocabulary_row(
+    folder: Path, config: dict[str, Any], weights: Weights, answers: tuple[int, int]
+) -> Tensor:
+    """From the head, or from the embedding where the model ties both (0.6B and 4B do)."""
     yes, no = answers
-    return cast(Tensor, weight[yes].detach().float() - weight[no].detach().float())
+    tied = config.get("tie_word_embeddings", False)
+    heads = [name for name in (EMBEDDING if tied else "", HEAD) if name in weights.shapes]
+    if not heads:
+        raise ModelLoadError(
+            f"the weights in {folder} lack {HEAD}, and config.json does not set "
+            "tie_word_embeddings: set it to true if the model was trained so (0.6B and 4B were), "
+            "or download all of the files"
+        )
+    rows = [weights.row(head, yes) - weights.row(head, no) for head in heads]
+    if not torch.equal(rows[0], rows[-1]):
+        raise ModelLoadError(
+            f"{folder / 'config.json'} sets tie_word_embeddings, and the weights hold another "
+            f"{HEAD}: set it to false if the head was trained, or remove that tensor"
+        )
+    return rows[0]
 
 
-def _classifier_row(model: Any) -> Tensor:
-    weight = model.score.weight.detach().float()
-    if len(weight) == 1:  # the conversion already subtracted "no" from "yes"
-        return cast(Tensor, weight[0])
-    if len(weight) == 2:  # rows in the order no, yes
-        return cast(Tensor, weight[1] - weight[0])
-    raise ModelLoadError(f"a reranker's classifier has 1 or 2 labels, this one has {len(weight)}")
+def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    names = [f"model.{name}" for name in backbone.state_dict()]
+    tensors = weights.read(names, device, dtype)
+    state = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    backbone.load_state_dict(state, assign=True)
+    # its frequencies are computed, not stored: in memory this time
+    backbone.rotary_emb = type(backbone.rotary_emb)(backbone.config)
+    return cast(nn.Module, backbone.eval().requires_grad_(False).to(device))

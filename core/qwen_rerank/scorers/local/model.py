@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import logging
 import threading
 import time
@@ -13,19 +15,26 @@ import torch
 from tokenizers import Tokenizer
 
 from qwen_rerank._threads import reset_after_fork
+from qwen_rerank.errors import QwenRerankError
 from qwen_rerank.prompt import PromptSpec
-from qwen_rerank.scorers.local.checkpoint import max_positions, read_checkpoint, read_tokenizer
+from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
+from qwen_rerank.scorers.local.declared_scoring import check_template
 from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.scorers.local.engine import Engine
 from qwen_rerank.scorers.local.hub import find_model, local_folder
+from qwen_rerank.scorers.local.model_folder import max_positions, read_tokenizer
 from qwen_rerank.scorers.local.revision import revision_of
 
 logger = logging.getLogger(__name__)
 
 Answers = tuple[str, str]
+
+FAILURE_SECONDS = 30.0
+"""So long a failure to get a model from a hub is raised again instead of trying again. What
+fails in a folder is tried each time: it fails at once, and people mend it and call again."""
 
 _ANY = EncodedQuery(list(range(16)), [list(range(9))] * 2, frozenset())
 
@@ -44,6 +53,7 @@ class _Key(NamedTuple):
 class LocalModel:
     """A loaded model: what builds its prompts and the engine that answers them."""
 
+    folder: Path
     tokenizer: Tokenizer
     max_positions: int
     engine: Engine
@@ -55,27 +65,41 @@ class LocalModel:
     _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
 
     def encoder(self, spec: PromptSpec) -> PromptEncoder:
-        """The builder of these prompts."""
+        """The builder of these prompts.
+
+        Raises:
+            ModelLoadError: The model was certainly made for other prompts.
+        """
         if spec not in self._encoders:
+            check_template(self.folder, spec)
             self._encoders[spec] = PromptEncoder(self.tokenizer, spec, self.max_positions)
         return self._encoders[spec]
 
 
+class _Failure(NamedTuple):
+    error: QwenRerankError
+    until: float
+    """On the monotonic clock."""
+
+
 _models: dict[_Key, LocalModel] = {}
+_failures: dict[_Key, _Failure] = {}
 
 
 class _Locks:
-    """Of the models that are loading; a forked child lacks the threads that were loading."""
+    """One for each model that loads; a forked child lacks the threads that were loading."""
 
     def __init__(self) -> None:
         self.reset()
         reset_after_fork(self.reset)
 
     def reset(self) -> None:
-        self.registry = threading.Lock()
-        self.of_model: dict[_Key, threading.Lock] = {}
-        self.reading = threading.Lock()
-        """transformers patches its classes while it reads weights: one model at a time."""
+        self._of_all = threading.Lock()
+        self._of_model: dict[_Key, threading.Lock] = {}
+
+    def of(self, key: _Key) -> threading.Lock:
+        with self._of_all:
+            return self._of_model.setdefault(key, threading.Lock())
 
 
 _locks = _Locks()
@@ -86,7 +110,8 @@ def shared_model(
 ) -> LocalModel:
     """The one instance of a model in this process; the first caller loads it, in its thread.
 
-    A hub that does not answer holds up only the callers of the model that it should deliver.
+    A hub that does not answer holds up only the callers of the model that it should deliver,
+    and these only once in `FAILURE_SECONDS`.
 
     Args:
         model: See `find_model`.
@@ -99,28 +124,57 @@ def shared_model(
         ModelLoadError: It can't be found, downloaded or read.
         ConfigError: This machine lacks the device or the number format, or can't compile it.
     """
+    key = _key(model, device, dtype, answers, compiled)
+    with _locks.of(key):
+        if key not in _models:
+            _models[key] = _try_to_load(key)
+        return _models[key]
+
+
+def unload_model(
+    model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
+) -> None:
+    """Free the memory of a model, once its running calls are done; see `shared_model`."""
+    key = _key(model, device, dtype, answers, compiled)
+    with _locks.of(key):
+        _models.pop(key, None)
+    gc.collect()  # modules of torch refer to each other in cycles
+    if key.device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _key(
+    model: str, device: str | None, dtype: str | None, answers: Answers, compiled: bool
+) -> _Key:
     chosen = choose_device(device)
     name = str(local_folder(model) or model)
-    key = _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
-    with _locks.registry:
-        loading = _locks.of_model.setdefault(key, threading.Lock())
-    with loading:
-        if key not in _models:
-            _models[key] = _load(find_model(key.model), key)
-        return _models[key]
+    return _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
+
+
+def _try_to_load(key: _Key) -> LocalModel:
+    failure = _failures.pop(key, None)
+    if failure is not None and time.monotonic() < failure.until:
+        _failures[key] = failure
+        raise copy.copy(failure.error)  # each raised error collects a traceback of its own
+    try:
+        return _load(find_model(key.model), key)
+    except QwenRerankError as error:
+        if local_folder(key.model) is None:
+            _failures[key] = _Failure(copy.copy(error), time.monotonic() + FAILURE_SECONDS)
+        raise
 
 
 def _load(folder: Path, key: _Key) -> LocalModel:
     start = time.monotonic()
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     answers = answer_ids(tokenizer, key.answers)
-    with _locks.reading:
-        checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
-        engine = Engine(checkpoint)
+    checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
+    engine = Engine(checkpoint)
     release_openmp_threads(key.device)
     if key.compiled:
         compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
     seconds = time.monotonic() - start
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
     revision = revision_of(folder)
-    return LocalModel(tokenizer, positions, engine, key.device.type, str(key.dtype), revision)
+    kind, dtype = key.device.type, str(key.dtype)
+    return LocalModel(folder, tokenizer, positions, engine, kind, dtype, revision)

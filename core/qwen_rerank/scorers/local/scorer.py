@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
 from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 REQUESTS_IN_MEMORY = 64
 """How many requests are tokenised at a time; enough to fill all but the last pass."""
 
+LOWEST_TRANSFORMERS = "4.56"
+"""As in pyproject.toml: the first with what the engine uses of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalScorer(BatchScorer):
     """Qwen3-Reranker in torch.
 
     A value: equal scorers share one loaded model, any number of threads may use it, and it
-    pickles as its settings. The model loads at the first call with documents.
+    pickles as its settings. The model loads at the first call with documents. As a context
+    manager it unloads the model at the end.
 
     Args:
         model: A hub id, a folder, or `"builtin"`.
@@ -51,9 +57,10 @@ class LocalScorer(BatchScorer):
     def __post_init__(self) -> None:
         if self.max_length < 1:
             raise ConfigError(f"max_length must be at least 1 token, got {self.max_length}")
-        for package in ("torch", "transformers"):
-            if find_spec(package) is None:
-                raise MissingDependencyError(package, "local")
+        missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+        if missing:
+            raise MissingDependencyError(", ".join(missing), "local")
+        _check_transformers()
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
         """See `BatchScorer.score_batch`; requests share the model's passes.
@@ -96,6 +103,25 @@ class LocalScorer(BatchScorer):
         """Load the model now instead of at the first call."""
         self._loaded()
 
+    def unload(self) -> None:
+        """Free the memory of the model; a later call loads it again.
+
+        Equal scorers share the model, so it is unloaded for them, too. Calls that are running
+        end with their scores, and free the memory then.
+        """
+        from qwen_rerank.scorers.local.model import unload_model
+
+        _loaded_model.cache_clear()
+        _fingerprint.cache_clear()
+        answers = self.prompt.yes, self.prompt.no
+        unload_model(self.model, self.device, self.dtype, answers, compiled=self.compiled)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unload()
+
     def fingerprint(self) -> str:
         """The model with its revision, and all else that these scores depend on.
 
@@ -109,6 +135,21 @@ class LocalScorer(BatchScorer):
     def _loaded(self) -> LocalModel:
         answers = self.prompt.yes, self.prompt.no
         return _loaded_model(self.model, self.device, self.dtype, answers, self.compiled)
+
+
+@lru_cache
+def _check_transformers() -> None:
+    try:
+        found = version("transformers")
+    except PackageNotFoundError:  # a source tree on Python's path: nothing to compare
+        return
+    if _release(found) < _release(LOWEST_TRANSFORMERS):
+        wanted = f"transformers>={LOWEST_TRANSFORMERS} (this is {found})"
+        raise MissingDependencyError(wanted, "local")
+
+
+def _release(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
 @lru_cache

@@ -1,0 +1,114 @@
+"""What a model folder says about its own scoring, obeyed or refused.
+
+sentence-transformers writes it to `modules.json` and the configs of its modules, transformers
+to `id2label` and `chat_template.jinja`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from qwen_rerank.errors import ModelLoadError
+from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.scorers.local.model_folder import MAX_JSON_BYTES, read_json
+
+YES_LABELS = frozenset({"yes", "true", "relevant", "positive", "label_1", "1"})
+NO_LABELS = frozenset({"no", "false", "irrelevant", "not relevant", "negative", "label_0", "0"})
+
+_DOCUMENT_ROLE = re.compile(r"""["']document["']""")
+
+
+def check_modules(folder: Path, tokenizer: Tokenizer, answers: tuple[int, int]) -> None:
+    """Refuse a folder whose modules score in another way than by these answers.
+
+    Args:
+        folder: Holds `modules.json` if sentence-transformers saved it.
+        tokenizer: Of the model.
+        answers: The token ids of "yes" and "no".
+
+    Raises:
+        ModelLoadError: It names the module and what it would do.
+    """
+    path = folder / "modules.json"
+    if not path.exists():
+        return
+    modules = read_json(path)
+    for module in modules if isinstance(modules, list) else []:
+        kind = str(module.get("type", "")) if isinstance(module, dict) else ""
+        if kind.endswith(".Pooling"):
+            raise ModelLoadError(
+                f"{path} makes this an embedding model (it has {kind}): it gives no yes or no; "
+                "choose a Qwen3-Reranker"
+            )
+        if kind.endswith(".LogitScore"):
+            _check_logit_score(folder, str(module.get("path", "")), tokenizer, answers)
+
+
+def _check_logit_score(
+    folder: Path, module: str, tokenizer: Tokenizer, answers: tuple[int, int]
+) -> None:
+    if Path(module).name != module:
+        raise ModelLoadError(
+            f"{folder / 'modules.json'} names {module!r}, which is no folder in it"
+        )
+    path = folder / module / "config.json"
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise ModelLoadError(f"{path} must hold an object, it holds {type(config).__name__}")
+    stated = config.get("true_token_id"), config.get("false_token_id")
+    if stated != answers:
+        yes, no = (_token(tokenizer, token) for token in stated)
+        raise ModelLoadError(
+            f"{path} scores by the tokens {yes} and {no}, not by {answers[0]} and {answers[1]}: "
+            "give LocalScorer a prompt=PromptSpec(yes=..., no=...) that is made for this model"
+        )
+
+
+def _token(tokenizer: Tokenizer, token: object) -> str:
+    text = tokenizer.id_to_token(token) if type(token) is int and token >= 0 else None
+    return f"{token} ({text!r})" if text is not None else f"{token}"
+
+
+def check_template(folder: Path, spec: PromptSpec) -> None:
+    """Refuse a folder whose template for query and document has other markers.
+
+    A template without a role for documents is the base model's chat, and says nothing.
+
+    Raises:
+        ModelLoadError: Prompts from this spec are certainly not what the model was made for.
+    """
+    path = folder / "chat_template.jinja"
+    if not path.is_file() or path.stat().st_size > MAX_JSON_BYTES:
+        return
+    template = path.read_text(encoding="utf-8", errors="replace")
+    if _DOCUMENT_ROLE.search(template) and spec.document_marker not in template:
+        raise ModelLoadError(
+            f"{path} builds other prompts: it has a role for documents and no "
+            f"{spec.document_marker!r}; give LocalScorer a prompt=PromptSpec(...) that is made "
+            "for this model"
+        )
+
+
+def yes_row_is_first(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a classifier with two labels has "yes" before "no".
+
+    Raises:
+        ModelLoadError: The labels have names that don't say which of them is "yes".
+    """
+    labels = config.get("id2label")
+    if labels is None:
+        return False
+    names = [str(labels.get(key)).lower() for key in ("0", "1")] if isinstance(labels, dict) else []
+    if len(names) == 2 and names[0] in NO_LABELS and names[1] in YES_LABELS:
+        return False
+    if len(names) == 2 and names[0] in YES_LABELS and names[1] in NO_LABELS:
+        return True
+    raise ModelLoadError(
+        f"{folder / 'config.json'}: id2label must name one label 'yes' and the other 'no', it is "
+        f"{labels!r}"
+    )
