@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.model import share_weights, twin
-from qwen_rerank import RerankRequest
+from qwen_rerank import RerankRequest, ScorerError
 from qwen_rerank.prompt import QWEN3
 from qwen_rerank.scorers.local.attention import current_batch
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
@@ -77,6 +77,7 @@ class Peers:
 
     def _score(self, engine: Engine, query: str, documents: Sequence[str]) -> list[float]:
         [odds] = engine.log_odds([self.encoder.encode(RerankRequest(query, documents))])
+        assert not isinstance(odds, ScorerError), odds
         return [1 / (1 + math.exp(-o)) for o in odds if isinstance(o, float)]
 
     def _compiled_engine(self) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -56,13 +56,24 @@ class Call:
         for stop in stops:
             stop()
 
-    def on_cancel(self, stop: Callable[[], object]) -> None:
-        """Call `stop` when the call is cancelled, or at once if it is."""
+    @contextmanager
+    def stopping(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Call `stop` if the call is cancelled inside, or at once if it already is."""
         with self._lock:
-            if not self._cancelled:
+            cancelled = self._cancelled
+            if not cancelled:
                 self._on_cancel.append(stop)
-                return
-        stop()
+        if cancelled:
+            stop()
+        try:
+            yield
+        finally:
+            with self._lock, suppress(ValueError):
+                self._on_cancel.remove(stop)
+
+    def child(self) -> Call:
+        """A call with the same limits that can be cancelled by itself."""
+        return Call(self.ends, self.on_batch, self.started)
 
 
 _current: ContextVar[Call | None] = ContextVar("qwen_rerank_call", default=None)

@@ -191,14 +191,16 @@ class Reranker:
         Many slow calls never starve the event loop's default executor. A task that is cancelled
         takes its documents out of the model's queue.
         """
-        call = current_call()
+        parent = current_call()
+        call = parent.child()
         with call.active():
             work = partial(contextvars.copy_context().run, function, *args, **kwargs)
-        try:
-            return await self._calls.run(work)
-        except asyncio.CancelledError:
-            call.cancel()
-            raise
+        with parent.stopping(call.cancel):
+            try:
+                return await self._calls.run(work)
+            except asyncio.CancelledError:
+                call.cancel()
+                raise
 
     def _candidates(
         self,

@@ -33,9 +33,13 @@ class Throughput:
     def __init__(self) -> None:
         self._tokens = 0.0
         self._seconds = 0.0
+        self._is_cold = True
 
     def learn(self, tokens: int, seconds: float) -> None:
-        """Note one batch."""
+        """Note one batch; the first one, in which a model warms up, does not count."""
+        if self._is_cold:
+            self._is_cold = False
+            return
         self._tokens = self._tokens * DECAY + tokens + OVERHEAD_TOKENS
         self._seconds = self._seconds * DECAY + seconds
 

@@ -13,7 +13,10 @@ from qwen_rerank.errors import ConfigError, ScorerError
 
 @runtime_checkable
 class Scorer(Protocol):
-    """What a user may write: one method that scores documents against a query."""
+    """What a user may write: one method that scores documents against a query.
+
+    Several threads may call it at the same time: async calls and the server do.
+    """
 
     def score(
         self, query: str, documents: Sequence[str], *, instruction: str | None = None

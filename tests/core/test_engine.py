@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from qwen_rerank import QWEN3, LocalScorer, RerankRequest, ScorerError, Scores
+from qwen_rerank.call import BatchReport, Call
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
@@ -82,11 +84,18 @@ def plainly(tiny_model: Path) -> Plainly:
     return Plainly(tiny_model)
 
 
-def close(ours: Sequence[Sequence[DocumentOdds]], truth: list[list[float]]) -> None:
+def close(given: Sequence[Sequence[DocumentOdds] | ScorerError], truth: list[list[float]]) -> None:
+    ours = [odds for odds in given if not isinstance(odds, ScorerError)]
+    assert len(ours) == len(given), given
     assert [len(odds) for odds in ours] == [len(odds) for odds in truth]
     for mine, theirs in zip(chain(*ours), chain(*truth), strict=True):
         assert isinstance(mine, float), mine
         assert sigmoid(mine) == pytest.approx(sigmoid(theirs), abs=1e-5)
+
+
+def numbers(odds: Sequence[DocumentOdds] | ScorerError) -> list[float]:
+    assert not isinstance(odds, ScorerError)
+    return [one for one in odds if isinstance(one, float)]
 
 
 def sigmoid(odds: float) -> float:
@@ -187,10 +196,70 @@ def passed_tokens(backbone: Any) -> list[int]:
     return lengths
 
 
+def test_a_failing_listener_costs_nobody_a_score(
+    tiny_model: Path, plainly: Plainly, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: BatchReport) -> None:
+        raise RuntimeError("the loop is closed")
+
+    engine = make_engine(tiny_model, 256)
+    with Call(on_batch=fail).active():
+        close(engine.log_odds(MANY), plainly(MANY))
+    close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
+    assert "the loop is closed" in caplog.text
+
+
+def test_no_caller_waits_for_ever_when_no_thread_can_start(
+    tiny_model: Path, plainly: Plainly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    engine = make_engine(tiny_model, 256)
+    with monkeypatch.context() as patch:
+        patch.setattr("qwen_rerank.scorers.local.engine.start_on_device_thread", fail)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="can't start"):
+                engine.log_odds(MANY)
+    close(engine.log_odds(MANY[:2]), plainly(MANY[:2]))
+
+
+def test_a_broken_pass_fails_its_queries_and_no_others(tiny_model: Path, plainly: Plainly) -> None:
+    engine, backbone = load_engine(tiny_model, 256)
+    scarce = Scarce(backbone, 10_000)
+    scarce.broken = True
+    with pytest.raises(ZeroDivisionError):
+        engine.log_odds(MANY)
+    scarce.broken = False
+    close(engine.log_odds(MANY), plainly(MANY))
+
+
+def test_a_cancelled_call_leaves_the_queue_and_no_trace(tiny_model: Path) -> None:
+    engine, backbone = load_engine(tiny_model, 100)
+    inside, goes_on = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        inside.set()
+        assert goes_on.wait(PATIENCE)
+
+    handle = backbone.register_forward_pre_hook(wait)
+    call, lengths = Call(), passed_tokens(backbone)
+    with call.active(), ThreadPoolExecutor(1) as pool:
+        running = pool.submit(contextvars.copy_context().run, engine.log_odds, MANY)
+        assert inside.wait(PATIENCE)
+        call.cancel()
+        with pytest.raises(CancelledError):
+            running.result(PATIENCE)
+        goes_on.set()
+    handle.remove()
+    engine.log_odds(MANY[:1])
+    assert len(lengths) <= 6, "the cancelled documents were scored"
+
+
 def test_threads_share_an_engine(tiny_model: Path, plainly: Plainly) -> None:
     engine = make_engine(tiny_model, 256)
     truth = plainly(MANY)
-    found: list[list[list[DocumentOdds]]] = []
+    found: list[list[list[DocumentOdds] | ScorerError]] = []
 
     def ask() -> None:
         found.extend(engine.log_odds(MANY) for _ in range(3))
@@ -294,7 +363,11 @@ class Scarce:
         self.forward = backbone.forward
         backbone.forward = self
 
+    broken = False
+
     def __call__(self, *, input_ids: Tensor, **kwargs: Any) -> Any:
+        if self.broken:
+            raise ZeroDivisionError
         if input_ids.numel() > self.most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return self.forward(input_ids=input_ids, **kwargs)
@@ -332,7 +405,9 @@ def test_a_document_that_needs_too_much_memory_fails_alone(
     with ThreadPoolExecutor(2) as pool:
         bad = pool.submit(engine.log_odds, [query(2, 300, 63)])
         good = pool.submit(engine.log_odds, MANY[:2])
-        [(large, small)] = bad.result()
+        [odds] = bad.result()
+        assert not isinstance(odds, ScorerError)
+        large, small = odds
         assert isinstance(large, ScorerError)
         assert "505 tokens" in str(large)
         close([[small]], [[plainly([query(2, 300, 63)])[0][1]]])
@@ -370,8 +445,7 @@ def test_gpu_bf16_ranks_as_fp32(tiny_model: Path, plainly: Plainly, budget: int)
     asked = [query(0, *lengths), query(1, *lengths)]
     ours = make_engine(tiny_model, budget, "cuda", torch.bfloat16).log_odds(asked)
     for mine, truth in zip(ours, plainly(asked), strict=True):
-        found = [odds for odds in mine if isinstance(odds, float)]
-        assert kendall(found, truth) >= 0.95, "the tiny model is coarser than a true one"
+        assert kendall(numbers(mine), truth) >= 0.95, "the tiny model is coarser than a true one"
 
 
 def kendall(left: list[float], right: list[float]) -> float:
@@ -388,4 +462,4 @@ def test_the_encoder_feeds_the_engine(tiny_model: Path, qwen3_tokenizer: Tokeniz
     engine = make_engine(tiny_model)
     together = engine.log_odds(encoded)
     alone = [engine.log_odds([e])[0] for e in encoded]
-    close(together, [[odds for odds in one if isinstance(odds, float)] for one in alone])
+    close(together, [numbers(odds) for odds in alone])

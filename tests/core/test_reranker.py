@@ -11,6 +11,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from qwen_rerank import (
     ScorerUnavailableError,
     load,
 )
+from qwen_rerank.call import Call
 from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 from qwen_rerank.testing import FakeScorer
 from tests.qwen3.models import save_causal
@@ -329,6 +331,20 @@ def test_importing_loads_nothing_heavy(package: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+async def test_a_cancelled_task_does_not_cancel_its_siblings() -> None:
+    goes_on = threading.Event()
+    reranker = Reranker(FakeScorer(lambda q, d: float(goes_on.wait(20))))
+    with Call().active():
+        stays = asyncio.create_task(reranker.arerank("stays", ["a"]))
+        leaves = asyncio.create_task(reranker.arerank("leaves", ["a"]))
+        await asyncio.sleep(0.05)
+        leaves.cancel()
+        await asyncio.gather(leaves, return_exceptions=True)
+        goes_on.set()
+        assert [result.score for result in await stays] == [1.0]
+        assert len(await reranker.arerank("next", ["a"])) == 1
+
+
 def test_a_forked_child_has_threads_of_its_own() -> None:
     reranker = Reranker(FakeScorer())
     asyncio.run(reranker.arerank("a", ["a"]))

@@ -47,6 +47,20 @@ def test_small_queries_overtake_a_large_one() -> None:
     assert all(one.result.done() for one in small)
 
 
+@pytest.mark.parametrize("budget", [512, 768, 1536])
+@pytest.mark.parametrize(("long", "short"), [(100, 300), (250, 300), (700, 100), (100, 1100)])
+def test_a_document_that_does_not_fit_comes_first_in_the_next_batch(
+    budget: int, long: int, short: int
+) -> None:
+    scheduler, small = Scheduler(), query(2, 1, short)
+    scheduler.add(query(1, 200, long))
+    run(scheduler, budget)
+    scheduler.add(small)
+    for _ in range(3):
+        run(scheduler, budget)
+    assert small.result.done()
+
+
 def test_the_oldest_query_gets_half_however_many_come() -> None:
     scheduler = Scheduler()
     oldest = query(1, 100)
@@ -133,6 +147,7 @@ def test_a_cancelled_query_leaves_the_queue() -> None:
 
 def test_requests_that_would_come_too_late_are_refused() -> None:
     throughput, queue = Throughput(), Work(30, 7500)
+    throughput.learn(10, 60.0)  # the first batch, in which a model warms up
     throughput.learn(1000, 1.0)  # about 1,000 tokens a second
     with pytest.raises(RequestTooLargeError, match="send fewer at once"):
         throughput.check(Work(200, 50_000), Work(), limit=30, left=30)

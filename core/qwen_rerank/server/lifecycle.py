@@ -130,7 +130,7 @@ def _address(host: str, port: int) -> str:
 
 def _leave_if_busy(service: Service) -> None:
     """A call of a slow model can't be interrupted, and Python would wait for its thread."""
-    if service.abandoned:
+    if service.busy:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(128 + signal.SIGINT)  # SIGTERM ends the process by itself

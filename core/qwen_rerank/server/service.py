@@ -33,7 +33,9 @@ BYTES_PER_TOKEN = 4
 """Of UTF-8, in English and Chinese alike."""
 PROMPT_TOKENS = 80
 """Of the prompt around a query."""
-WARM_UP_CALL = "How long does a refund take?", ["A refund takes five working days. " * 8] * 8
+WARM_UP_QUERIES = ("How long does a refund take?", "When is a refund paid?", "Who pays a refund?")
+"""Different ones, so that no cache has their scores."""
+WARM_UP_DOCUMENTS = ["A refund takes five working days. " * 8] * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,18 @@ class Service:
         """Load the model and warm it up; returns when requests are welcome."""
         self.loop = asyncio.get_running_loop()
         try:
-            for _ in range(2):  # the first call loads the model, the second measures its speed
-                await self._reranker.run(self._reranker.scorer.score, *WARM_UP_CALL)
+            await self._warm_up()
         except Exception as error:  # whatever it is, `failure` tells it
             self.failure = error
         if self.state == "loading":
             self.state = "failed" if self.failure else "ready"
         self.loaded.set()
+
+    async def _warm_up(self) -> None:
+        """The first call loads the model, the others measure its speed."""
+        with Call(on_batch=self._learn).active():
+            for query in WARM_UP_QUERIES:
+                await self._reranker.run(self._reranker.scorer.score, query, WARM_UP_DOCUMENTS)
 
     def drain(self) -> None:
         """Refuse new requests from now on, and give the running ones some time to end."""
@@ -140,6 +147,11 @@ class Service:
         return ranking
 
     @property
+    def busy(self) -> bool:
+        """Whether a thread may still load the model, or work for a request that was given up."""
+        return bool(self.abandoned) or not self.loaded.is_set()
+
+    @property
     def waiting(self) -> int:
         """Documents of the requests that have no results yet."""
         return self._queue.documents
@@ -157,12 +169,15 @@ class Service:
         self._count(task, work)
         try:
             with call.active():
-                async with asyncio.timeout(self.settings.deadline):
+                async with asyncio.timeout(self.settings.deadline) as timeout:
                     return await rerank()
         except TimeoutError:
+            if not timeout.expired():  # the scorer's own
+                raise
             raise DeadlineError(f"no scores within {self.settings.deadline:g} seconds") from None
         except asyncio.CancelledError:
             if task in self.abandoned:
+                task.uncancel()
                 raise OverloadedError(
                     "the server is stopping, and this request took too long"
                 ) from None
@@ -184,12 +199,15 @@ class Service:
 
     def _observe(self, report: BatchReport) -> None:
         """Called in the model's thread, once for each batch."""
-        self.loop.call_soon_threadsafe(self._throughput.learn, report.tokens, report.seconds)
+        self._learn(report)
         self.metrics.inference.observe(report.seconds)
         self.metrics.batch_pairs.observe(report.documents)
         self.metrics.batch_tokens.observe(report.tokens)
         for seconds in report.waited:
             self.metrics.queue_wait.observe(seconds)
+
+    def _learn(self, report: BatchReport) -> None:
+        self.loop.call_soon_threadsafe(self._throughput.learn, report.tokens, report.seconds)
 
     def _check_queue(self, work: Work) -> None:
         """Refuse at once what would come too late, before it takes a thread.
@@ -215,7 +233,7 @@ class Service:
 
 def estimated_work(query: str, documents: Sequence[str]) -> Work:
     """The size of a request before it is tokenised."""
-    size = _bytes(query) + sum(map(_bytes, documents))
+    size = _bytes(query) + sum(map(_bytes, dict.fromkeys(documents)))
     return Work(len(documents), PROMPT_TOKENS + size // BYTES_PER_TOKEN)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -27,6 +28,8 @@ from qwen_rerank.scorers.local.scheduler import (
     Scheduler,
 )
 from qwen_rerank.throughput import Throughput
+
+logger = logging.getLogger(__name__)
 
 TOKENS_PER_PASS = {"cpu": 1536, "cuda": 16384, "mps": 4096}
 """By measurement on a CPU, see benchmarks/README.md: fewer tokens use the matrix units less
@@ -73,10 +76,10 @@ class Engine:
         self._throughput = Throughput()
         self._running = False
 
-    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[DocumentOdds]]:
+    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[DocumentOdds] | ScorerError]:
         """The log-odds of each query's documents, in the order they came.
 
-        A document that the device has no memory for has a ScorerError in their place.
+        A ScorerError stands in the place of a query or a document that could not be scored.
 
         Source of the score: the difference of the "yes" and "no" logits at the last
         position, as in the Qwen3-Reranker model card.
@@ -89,12 +92,12 @@ class Engine:
         release_openmp_threads(self._answer.device)
         call = current_call()
         queued = [QueuedQuery(query, call) for query in queries]
-        call.on_cancel(lambda: self._cancel(queued))
-        try:
-            self._add(queued)
-            return [query.result.result() for query in queued]
-        finally:
-            self._cancel(queued)
+        with call.stopping(lambda: self._cancel(queued)):
+            try:
+                self._add(queued)
+                return [_odds_or_error(query) for query in queued]
+            finally:
+                self._cancel(queued)
 
     def _add(self, queued: Sequence[QueuedQuery]) -> None:
         with self._lock:
@@ -104,7 +107,11 @@ class Engine:
                 self._scheduler.add(query)
             idle, self._running = not self._running, True
         if idle:
-            start_on_device_thread(self._answer.device, self._run_batch)
+            try:
+                start_on_device_thread(self._answer.device, self._run_batch)
+            except BaseException as error:  # no thread to be had, or Ctrl+C
+                self._fail_all(error)
+                raise
 
     def _check(self, query: QueuedQuery, ends: float) -> None:
         limit, left = ends - query.call.started, max(0.0, ends - time.monotonic())
@@ -119,25 +126,42 @@ class Engine:
 
     def _run_batch(self) -> bool:
         """Run one batch; whether there was one, and so may be another."""
+        try:
+            batch = self._next_batch()
+            if not batch.shares:
+                return False
+            start, odds = time.monotonic(), cast(Sequence[DocumentOdds] | Exception, [])
+            try:
+                odds = self._odds(batch.segments)
+            except Exception as error:  # every caller with documents in the batch gets it
+                odds = error
+            self._complete(batch, odds, start)
+        except BaseException as error:  # nobody may wait for ever
+            self._fail_all(error)
+            raise
+        return True
+
+    def _next_batch(self) -> ScheduledBatch:
         with self._lock:
             batch = self._scheduler.schedule(self._budget)
             self._running = bool(batch.shares)
-        if not batch.shares:
-            return False
-        start = time.monotonic()
-        odds: Sequence[DocumentOdds] | Exception
-        try:
-            odds = self._odds(batch.segments)
-        except Exception as error:  # every caller with documents in the batch gets it
-            odds = error
+        return batch
+
+    def _complete(
+        self, batch: ScheduledBatch, odds: Sequence[DocumentOdds] | Exception, start: float
+    ) -> None:
         report = _report(batch, start)
-        try:
-            _tell(batch, report)
-        finally:  # no error of a listener may keep callers waiting
-            with self._lock:
+        _tell(batch, report)
+        with self._lock:
+            if not isinstance(odds, Exception):
                 self._throughput.learn(report.tokens, report.seconds)
-                self._scheduler.complete(batch, odds)
-        return True
+            self._scheduler.complete(batch, odds)
+
+    def _fail_all(self, error: BaseException) -> None:
+        """End every query, after an error that no batch explains; the next call starts anew."""
+        with self._lock:
+            failed, self._scheduler, self._running = self._scheduler, Scheduler(), False
+            failed.fail(error)
 
     @torch.inference_mode()
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
@@ -170,7 +194,18 @@ def _tell(batch: ScheduledBatch, report: BatchReport) -> None:
     """Before the results are out, so that a progress bar is full when its call returns."""
     for on_batch in {query.call.on_batch for query in batch.shares}:
         if on_batch is not None:
-            on_batch(report)
+            try:
+                on_batch(report)
+            except Exception as error:  # a listener's own failure costs nobody a score
+                logger.warning("a listener for batches failed: %r", error)
+
+
+def _odds_or_error(query: QueuedQuery) -> list[DocumentOdds] | ScorerError:
+    """An error of the model concerns this query; a refusal or a cancel is raised."""
+    try:
+        return query.result.result()
+    except ScorerError as error:
+        return error
 
 
 def _no_memory(segment: Segment, error: Exception) -> list[DocumentOdds]:

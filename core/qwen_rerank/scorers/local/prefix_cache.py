@@ -52,8 +52,10 @@ class PrefixCache:
     def shrink(self) -> None:
         """Keep only the first tokens of the latest prefix, for the next query."""
         self._prefixes.clear()
-        if self.latest is not None:
-            self.latest = self.latest.first(SHARED_TOKENS)
+        latest, self.latest = self.latest, None
+        if latest is not None:
+            long = len(latest.tokens) > SHARED_TOKENS
+            self.latest = latest.first(SHARED_TOKENS) if long else latest
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

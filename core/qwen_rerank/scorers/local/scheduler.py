@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -40,15 +40,20 @@ class QueuedQuery:
         return self.encoded.documents[len(self.odds) :]
 
     @property
+    def left(self) -> int:
+        """How many documents are not scored yet."""
+        return len(self.encoded.documents) - len(self.odds)
+
+    @property
     def work(self) -> Work:
         """What is left to do for it."""
         tokens = sum(map(len, self.waiting))
-        return Work(len(self.waiting), tokens + len(self.encoded.prefix)) if tokens else Work()
+        return Work(self.left, tokens + len(self.encoded.prefix)) if tokens else Work()
 
     def add(self, odds: Sequence[DocumentOdds]) -> None:
         """Note the odds of the next documents; the last ones complete the result."""
         self.odds += odds
-        if not self.waiting and not self.result.done():
+        if not self.left and not self.result.done():
             self.result.set_result(self.odds)
 
     def fail(self, error: BaseException) -> None:
@@ -125,6 +130,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._queue: list[QueuedQuery] = []
         self._round: deque[QueuedQuery] = deque()
+        self._oldest_is_next = True
         self._prefixes = PrefixCache()
 
     @property
@@ -135,7 +141,7 @@ class Scheduler:
     def add(self, query: QueuedQuery) -> None:
         """Queue a query; without documents it is done."""
         query.add([])
-        if query.waiting:
+        if query.left:
             self._queue.append(query)
             self._round.appendleft(query)  # its first turn comes next
 
@@ -148,12 +154,13 @@ class Scheduler:
         """The next batch: waiting documents of up to `budget` tokens, or one longer document."""
         self._end_late()
         batch, latest = ScheduledBatch(budget), self._prefixes.latest
-        for query in self._turns(batch):
+        while query := self._next(batch):
             share = batch.shares.get(query)
             if share is None:
                 share = Share(query, self._prefixes.segment(query.encoded.prefix, latest))
             if not batch.take(share):
                 break
+            self._end_turn(query)
             latest = share.stored
         return batch
 
@@ -165,8 +172,11 @@ class Scheduler:
         else:
             self._note(batch, odds)
         self._remove_ended()
-        if not self._queue:
-            self._prefixes.shrink()
+
+    def fail(self, error: BaseException) -> None:
+        """End every query with this error."""
+        for query in self._queue:
+            query.fail(error)
 
     def _note(self, batch: ScheduledBatch, odds: Sequence[DocumentOdds]) -> None:
         first = 0
@@ -176,21 +186,22 @@ class Scheduler:
             if share.prefix.stored_in is not None:
                 self._prefixes.add(share.prefix.stored_in)
 
-    def _turns(self, batch: ScheduledBatch) -> Iterator[QueuedQuery]:
-        """Whose turn it is, until every document is in the batch."""
+    def _next(self, batch: ScheduledBatch) -> QueuedQuery | None:
+        """Whose turn it is, among the queries with documents that are not in the batch."""
 
         def is_left(query: QueuedQuery) -> bool:
             share = batch.shares.get(query)
-            return share is None or share.count < len(query.waiting)
+            return share is None or share.count < query.left
 
-        while oldest := next(filter(is_left, self._queue), None):
-            yield oldest
-            for _ in range(len(self._round)):
-                query = self._round[0]
-                self._round.rotate(-1)
-                if is_left(query):
-                    yield query
-                    break
+        turns = self._queue if self._oldest_is_next else self._round
+        return next(filter(is_left, turns), None)
+
+    def _end_turn(self, query: QueuedQuery) -> None:
+        """A turn that did not fit is not over: it comes first in the next batch."""
+        if not self._oldest_is_next:
+            self._round.remove(query)
+            self._round.append(query)
+        self._oldest_is_next = not self._oldest_is_next
 
     def _end_late(self) -> None:
         now = time.monotonic()
@@ -202,6 +213,8 @@ class Scheduler:
     def _remove_ended(self) -> None:
         self._queue = [query for query in self._queue if not query.result.done()]
         self._round = deque(query for query in self._round if not query.result.done())
+        if not self._queue:
+            self._prefixes.shrink()
 
 
 def _fitting(documents: Sequence[Sequence[int]], room: int) -> int:

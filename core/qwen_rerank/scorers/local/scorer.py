@@ -84,7 +84,11 @@ class LocalScorer(BatchScorer):
             outcomes += [self._outcome(o, e) for o, e in zip(odds, encoded, strict=True)]
         return outcomes
 
-    def _outcome(self, odds: Sequence[DocumentOdds], encoded: EncodedQuery) -> Outcome:
+    def _outcome(
+        self, odds: Sequence[DocumentOdds] | ScorerError, encoded: EncodedQuery
+    ) -> Outcome:
+        if isinstance(odds, ScorerError):
+            return odds
         documents = []
         for place, value in enumerate(odds):
             if isinstance(value, ScorerError):
