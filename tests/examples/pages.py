@@ -28,6 +28,7 @@ NOT_RUN = {
     'pip install ".[all]"': "installs",
     "pip install langchain-classic langchain-community llama-index-vector-stores-faiss": "installs",
     "./start.sh": "installs, downloads and serves until it is stopped",
+    "make test": "it is what runs this test",
     "make demo": "installs; tests/examples/test_examples.py runs the demo itself",
     "qwen-rerank download Qwen/Qwen3-Reranker-0.6B": "downloads 1.2 GB",
 }
