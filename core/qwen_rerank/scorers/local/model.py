@@ -7,6 +7,7 @@ import gc
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from qwen_rerank.errors import QwenRerankError
 from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
-from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 from qwen_rerank.scorers.local.declared_scoring import check_template
 from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
@@ -108,7 +108,7 @@ _locks = _Locks()
 def shared_model(
     model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
 ) -> LocalModel:
-    """The one instance of a model in this process; the first caller loads it, in its thread.
+    """The one instance of a model in this process; the first caller loads it and waits.
 
     A hub that does not answer holds up only the callers of the model that it should deliver,
     and these only once in `FAILURE_SECONDS`.
@@ -157,7 +157,11 @@ def _try_to_load(key: _Key) -> LocalModel:
         _failures[key] = failure
         raise copy.copy(failure.error)  # each raised error collects a traceback of its own
     try:
-        return _load(find_model(key.model), key)
+        folder = find_model(key.model)
+        # in a thread of its own: a forked child may not use the OpenMP threads that its
+        # forking thread had in the parent, and the caller keeps none that it does not need
+        with ThreadPoolExecutor(1, "qwen-rerank-load") as thread:
+            return thread.submit(_load, folder, key).result()
     except QwenRerankError as error:
         if local_folder(key.model) is None:
             _failures[key] = _Failure(copy.copy(error), time.monotonic() + FAILURE_SECONDS)
@@ -170,7 +174,6 @@ def _load(folder: Path, key: _Key) -> LocalModel:
     answers = answer_ids(tokenizer, key.answers)
     checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
     engine = Engine(checkpoint)
-    release_openmp_threads(key.device)
     if key.compiled:
         compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
     seconds = time.monotonic() - start
