@@ -35,7 +35,7 @@ PROMPT_TOKENS = 80
 """Of the prompt around a query."""
 WARM_UP_QUERIES = ("How long does a refund take?", "When is a refund paid?", "Who pays a refund?")
 """Different ones, so that no cache has their scores."""
-WARM_UP_DOCUMENTS = ["A refund takes five working days. " * 8] * 8
+WARM_UP_DOCUMENTS = ["A refund takes five working days. " * 8] * 4
 
 
 @dataclass(frozen=True, slots=True)
