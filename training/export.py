@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from qwen_rerank.scorers.local.checksums import write_sums
 from training.checkpoint import load_reranker
+from training.checksums import write_sums
 
 LIMIT = 16_000_000  # bytes, weights and tokenizer together
 LENGTH = 8192
