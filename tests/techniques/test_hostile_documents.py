@@ -15,7 +15,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from qwen_rerank import ConfigError, InvalidInputError
-from qwen_rerank.lexical.tokenize import words
+from qwen_rerank.lexical.tokenize import terms
 from qwen_rerank.splitting import estimated_tokens, pdf_process, split_html, split_markdown
 from qwen_rerank.splitting import split_pdf as split
 from tests.techniques.raw_pdf import form_bomb, text_pages, unpacking_bomb
@@ -67,7 +67,7 @@ def test_the_counter_reads_little_more_than_the_text(block: str, max_tokens: int
 
     text = block * (20_000 // len(block))
     units = split_markdown(text, max_tokens=max_tokens, count=count)
-    assert words("".join(unit.text for unit in units))
+    assert terms("".join(unit.text for unit in units))
     assert counted < 4 * len(text) * math.log2(len(text))
 
 
@@ -75,7 +75,7 @@ def test_the_counter_reads_little_more_than_the_text(block: str, max_tokens: int
 def test_deep_nesting_loses_no_word(tag: str) -> None:
     numbers = [str(number) for number in range(5_000)]
     units = split_html("".join(f"<{tag}> {number} " for number in numbers))
-    assert words(" ".join(unit.text for unit in units)) == numbers
+    assert terms(" ".join(unit.text for unit in units)) == numbers
 
 
 def test_a_heading_is_named_once_for_all_units_below_it() -> None:

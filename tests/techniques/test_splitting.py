@@ -13,7 +13,7 @@ from llama_index.core.schema import MetadataMode
 from langchain_qwen_rerank import to_documents
 from llama_index_qwen_rerank import to_nodes
 from qwen_rerank import ConfigError, ModelLoadError
-from qwen_rerank.lexical.tokenize import words
+from qwen_rerank.lexical.tokenize import terms
 from qwen_rerank.splitting import (
     Unit,
     estimated_tokens,
@@ -36,13 +36,13 @@ def golden(name: str) -> list[Unit]:
 
 
 def all_words(units: list[Unit]) -> list[str]:
-    return words(" ".join(unit.text for unit in units))
+    return terms(" ".join(unit.text for unit in units))
 
 
 def test_markdown() -> None:
     units = split_markdown(MARKDOWN)
     assert units == golden("guide.md.json")
-    assert all_words(units) == words(MARKDOWN), "every word, in its order"
+    assert all_words(units) == terms(MARKDOWN), "every word, in its order"
 
 
 def test_html() -> None:
@@ -50,22 +50,22 @@ def test_html() -> None:
     assert units == golden("guide.html.json")
     body = re.sub(r"(?s)<head>.*</head>|<script.*</script>|<!--.*?-->", "", HTML)
     text = re.sub(r"</?(?:b|em|code|a)\b[^>]*>", "", body)
-    assert all_words(units) == words(re.sub(r"<[^>]+>", " ", text))
+    assert all_words(units) == terms(re.sub(r"<[^>]+>", " ", text))
 
 
 def test_pdf(tmp_path: Path) -> None:
     units = split_pdf(write_pdf(tmp_path / "guide.pdf"))
     assert units == golden("guide.pdf.json")
     assert CODE in units[1].text
-    assert all_words(units) == words(WORDS), "every word, in its order"
+    assert all_words(units) == terms(WORDS), "every word, in its order"
     assert max(len(unit.headings) for unit in units) == 3
 
 
 @pytest.mark.parametrize("limit", [1, 20, 512])
 def test_a_long_pdf_loses_no_word(tmp_path: Path, limit: int) -> None:
     units = split_pdf(write_pdf(tmp_path / "long.pdf", long=True), max_tokens=limit)
-    letters = "".join(words(" ".join(unit.text for unit in units)))
-    assert letters == "".join(words(f"{WORDS} {MORE_WORDS}")), "cut words included"
+    letters = "".join(terms(" ".join(unit.text for unit in units)))
+    assert letters == "".join(terms(f"{WORDS} {MORE_WORDS}")), "cut words included"
     assert len(units) > 5
     assert any("kind | days\nstandard | 3\nexpress | 1" in unit.text for unit in units)
     assert any(CODE in unit.text for unit in units)
@@ -146,7 +146,7 @@ def test_front_matter_and_link_definitions_are_not_headings() -> None:
     text = "---\ntitle: A\n---\n\n[a]: b\n\n# First\n\n[c]: d\n\nText.\n"
     units = split_markdown(text)
     assert [unit.headings for unit in units] == [(), ("First",)]
-    assert all_words(units) == words(text)
+    assert all_words(units) == terms(text)
 
 
 @pytest.mark.parametrize("nothing", ["", "\n \n"])

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import MissingDependencyError
-from qwen_rerank.lexical.tokenize import words
+from qwen_rerank.lexical.tokenize import terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class Bm25Index:
         require_bm25()
         import bm25s
 
-        tokens = [words(text) for text in texts]
+        tokens = [terms(text) for text in texts]
         self._count = len(tokens)
         self._index: Any = bm25s.BM25(k1=k1, b=b) if any(tokens) else None  # needs a word
         if self._index is not None:
@@ -65,7 +65,7 @@ class Bm25Index:
     def _best(self, query: str, k: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         import numpy as np
 
-        scores, k = self._scores(words(query)), min(k, self._count)
+        scores, k = self._scores(terms(query)), min(k, self._count)
         least = np.partition(scores, -k)[-k] if k else np.inf
         places = np.flatnonzero(scores >= least)  # more than k where scores are equal
         places = places[np.argsort(-scores[places], kind="stable")][:k]

@@ -1,4 +1,4 @@
-"""Splits Chinese and English text into the words that BM25 counts."""
+"""Splits Chinese and English text into the terms that BM25 counts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U00
 _RUN = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
 
 
-def words(text: str) -> list[str]:
-    """The words of a text, in lower case, in the order of the text.
+def terms(text: str) -> list[str]:
+    """The terms of a text, in lower case, in the order of the text.
 
-    In scripts without spaces each character and each pair of neighbours is a word, much as in
+    In scripts without spaces each character and each pair of neighbours is a term, much as in
     Lucene's CJKAnalyzer: this needs no dictionary and also finds names that are in none.
     Full-width letters and digits are the same as the usual ones.
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from qwen_rerank.lexical.bm25 import Bm25Index
-from qwen_rerank.lexical.tokenize import words
+from qwen_rerank.lexical.tokenize import terms
 
 
 def test_english_is_lower_case_words_and_chinese_is_characters_and_pairs() -> None:
-    assert words("The WinError-1455, don't!") == ["the", "winerror", "1455", "don", "t"]
-    assert words("退款RMB额") == ["退", "款", "退款", "rmb", "额"]
-    assert words("ＡＢＣ１２３") == ["abc123"]
-    assert words("…") == []
+    assert terms("The WinError-1455, don't!") == ["the", "winerror", "1455", "don", "t"]
+    assert terms("退款RMB额") == ["退", "款", "退款", "rmb", "额"]
+    assert terms("ＡＢＣ１２３") == ["abc123"]
+    assert terms("…") == []
 
 
 def test_the_text_that_shares_words_is_found_and_equal_scores_keep_their_order() -> None:
