@@ -29,20 +29,13 @@ class Candidates:
         texts = list(dict.fromkeys(documents[place] for place in self._places))
         return RerankRequest(self.given.query, texts, self.given.instruction)
 
-    def ranking(self, scores: Scores, threshold: float | None) -> list[RerankResult]:
+    def ranking(self, scores: Scores) -> list[RerankResult]:
         """Best first, ties in the caller's order; documents without a score stand below.
 
         Args:
             scores: Of `request`.
-            threshold: Leave out what scores below it, and what has no score.
         """
-        results = self._results(scores)
-        ranked = sorted(
-            (r for r in results if r.score is not None), key=lambda r: -(r.score or 0.0)
-        )
-        if threshold is None:
-            return ranked + [r for r in results if r.score is None]
-        return [r for r in ranked if r.score is not None and r.score >= threshold]
+        return sorted(self._results(scores), key=lambda r: 1.0 if r.score is None else -r.score)
 
     def original_order(self, reason: str) -> list[RerankResult]:
         """Every document, without a score, in the caller's order."""
@@ -68,6 +61,13 @@ class Candidates:
         if self.prefilter is None:
             return range(len(documents))
         return self.prefilter.keep(self.given.query, documents)
+
+
+def above(ranking: list[RerankResult], threshold: float | None) -> list[RerankResult]:
+    """The documents that reach the threshold. A ranking without any score stays as it is."""
+    if threshold is None or all(result.score is None for result in ranking):
+        return ranking
+    return [r for r in ranking if r.score is not None and r.score >= threshold]
 
 
 def _result(place: int, document: DocumentScore, fallback: str | None) -> RerankResult:

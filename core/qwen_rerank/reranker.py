@@ -11,7 +11,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args
 from qwen_rerank._threads import CallPool
 from qwen_rerank._validation import check_limits, check_list
 from qwen_rerank.call import current_call
-from qwen_rerank.candidates import Candidates
+from qwen_rerank.candidates import Candidates, above
 from qwen_rerank.errors import ConfigError, InvalidInputError, ScorerError
 from qwen_rerank.expansion import Merge, merge_rankings
 from qwen_rerank.lexical.prefilter import Prefilter
@@ -82,7 +82,7 @@ class Reranker:
         Returns:
             The best results first; equal scores stay in the caller's order. Documents without
             a score stand below them in the caller's order, with the reason. A
-            `score_threshold` leaves them out, but not after an outage that kept the order.
+            `score_threshold` leaves them out, unless no document has a score.
 
         Raises:
             InvalidInputError: An argument is not of the kind said above.
@@ -124,7 +124,7 @@ class Reranker:
         many = self._candidates(queries, documents_per_query, instruction)
         outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
         return [
-            self._ranking(candidates, outcome, score_threshold)[:top_n]
+            above(self._ranking(candidates, outcome), score_threshold)[:top_n]
             for candidates, outcome in zip(many, outcomes, strict=True)
         ]
 
@@ -164,7 +164,7 @@ class Reranker:
             raise InvalidInputError("queries must hold at least one text, it is empty")
         distinct = list(dict.fromkeys(queries))
         rankings = self.rerank_many(distinct, [documents] * len(distinct), instruction=instruction)
-        return _above(merge_rankings(rankings, merge), score_threshold)[:top_n]
+        return above(merge_rankings(rankings, merge), score_threshold)[:top_n]
 
     async def arerank(
         self,
@@ -219,13 +219,11 @@ class Reranker:
         given = zip(queries, documents_per_query, strict=True)
         return [Candidates(RerankRequest(q, d, instruction), self.prefilter) for q, d in given]
 
-    def _ranking(
-        self, candidates: Candidates, outcome: Outcome, threshold: float | None
-    ) -> list[RerankResult]:
+    def _ranking(self, candidates: Candidates, outcome: Outcome) -> list[RerankResult]:
         if not isinstance(outcome, ScorerError):
             if outcome.documents and not outcome.remembered:
                 self._outages.ended()
-            return candidates.ranking(outcome, threshold)
+            return candidates.ranking(outcome)
         if self.on_error == "raise":
             raise outcome
         self._outages.log(outcome)
@@ -236,17 +234,10 @@ class Reranker:
         return CallPool()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.scorer, self.instruction, self.on_error, self.prefilter)
-
-
-def _rebuild(
-    scorer: Scorer, instruction: str | None, on_error: OnError, prefilter: Prefilter | None
-) -> Reranker:
-    return Reranker(scorer, instruction=instruction, on_error=on_error, prefilter=prefilter)
-
-
-def _above(ranking: list[RerankResult], threshold: float | None) -> list[RerankResult]:
-    """What reaches the threshold; an original order has no scores to compare, and stays."""
-    if threshold is None or all(result.score is None for result in ranking):
-        return ranking
-    return [r for r in ranking if r.score is not None and r.score >= threshold]
+        make = partial(
+            Reranker,
+            instruction=self.instruction,
+            on_error=self.on_error,
+            prefilter=self.prefilter,
+        )
+        return make, (self.scorer,)
