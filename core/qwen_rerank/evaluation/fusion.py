@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 from qwen_rerank.evaluation.journal import Reranked
 from qwen_rerank.evaluation.run import Ranking
 
-SMALLEST = 1e-15
+SMALLEST_PROBABILITY = 1e-15
 """Probabilities are kept this far from 0 and 1, where their log odds are infinite."""
 
 
@@ -35,7 +35,7 @@ def fuse(before: Ranking, reranked: Reranked) -> Ranking:
 
 
 def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, SMALLEST), 1 - SMALLEST)
+    bounded = min(max(probability, SMALLEST_PROBABILITY), 1 - SMALLEST_PROBABILITY)
     return math.log(bounded) - math.log1p(-bounded)
 
 

@@ -20,7 +20,7 @@ COUNTED = "hits@"
 """Measures whose name begins so are numbers of documents; the others lie in [0, 1]."""
 LARGEST = 400
 """Area of the bubble that stands for the most queries, in square points."""
-SMALLEST = 12
+SMALLEST_DOT = 12
 
 
 def check_plot(file: Path) -> None:
@@ -98,7 +98,7 @@ def _draw_ranks(axes: Any, report: Report) -> None:
 
 
 def _area(count: int, largest: int) -> float:
-    return max(SMALLEST, LARGEST * count / largest)
+    return max(SMALLEST_DOT, LARGEST * count / largest)
 
 
 def _use_whole_numbers(axes: Any) -> None:

@@ -10,7 +10,7 @@ from qwen_rerank.errors import MissingDependencyError
 
 SHARE = 10
 """Without a terminal there is a line after each tenth of the queries,"""
-SECONDS = 60.0
+REPORT_SECONDS = 60.0
 """and at least one in this time if a query ends in it."""
 
 
@@ -40,7 +40,7 @@ def _lines(queries: Sequence[str], total: int) -> Iterator[str]:
     for done, query in enumerate(queries, start=total - len(queries) + 1):
         yield query
         share_ended = done * SHARE // total > (done - 1) * SHARE // total
-        if share_ended or time.monotonic() - shown > SECONDS:
+        if share_ended or time.monotonic() - shown > REPORT_SECONDS:
             sys.stderr.write(f"{done} of {total} queries reranked\n")
             sys.stderr.flush()
             shown = time.monotonic()

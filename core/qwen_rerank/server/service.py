@@ -23,14 +23,13 @@ from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.throughput import Throughput, Work
+from qwen_rerank.token_size import BYTES_PER_TOKEN
 from qwen_rerank.types import RerankResult
 
 State = Literal["loading", "ready", "stopping", "failed"]
 
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
-BYTES_PER_TOKEN = 4
-"""Of UTF-8, in English and Chinese alike."""
 PROMPT_TOKENS = 80
 """Of the prompt around a query."""
 WARM_UP_QUERIES = ("How long does a refund take?", "When is a refund paid?", "Who pays a refund?")

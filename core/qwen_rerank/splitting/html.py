@@ -9,7 +9,7 @@ from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
-WHOLE = {"pre", "table"}
+UNSPLIT_TAGS = {"pre", "table"}
 HIDDEN = {"script", "style", "template", "noscript", "head", "title"}
 BLOCKS = set(
     "address article aside blockquote body caption dd details div dl dt fieldset figcaption "
@@ -75,7 +75,7 @@ class _BlockCollector:
             self._open(tag)  # a heading inside a heading: the outer one was not closed
         elif tag == self._special:
             self._depth += 1
-        elif tag in WHOLE and self._special is None:
+        elif tag in UNSPLIT_TAGS and self._special is None:
             self._open(tag)
         elif self._special == "table" and self._depth == 1:
             self._table.start(tag)
@@ -111,7 +111,7 @@ class _BlockCollector:
 
     def _break(self, tag: str) -> None:
         """Keep texts apart that stand in different blocks."""
-        if tag not in BLOCKS and tag not in HEADINGS and tag not in WHOLE:
+        if tag not in BLOCKS and tag not in HEADINGS and tag not in UNSPLIT_TAGS:
             return
         if self._special is None:
             self._flush()
@@ -130,6 +130,6 @@ class _BlockCollector:
         text, self._text = "".join(self._text), []
         if special == "table":
             text, self._table = self._table.text(), HtmlTable()
-        text = text.strip("\n") if special in WHOLE else one_line(text)
+        text = text.strip("\n") if special in UNSPLIT_TAGS else one_line(text)
         if text.strip():
-            self.blocks.append(Block(text, HEADINGS.get(special or "", 0), special in WHOLE))
+            self.blocks.append(Block(text, HEADINGS.get(special or "", 0), special in UNSPLIT_TAGS))

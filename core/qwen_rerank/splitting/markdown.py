@@ -10,7 +10,7 @@ from qwen_rerank.splitting.packing import pack
 from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
 
-WHOLE = {"fence", "code_block", "table_open", "html_block"}
+UNSPLIT_BLOCKS = {"fence", "code_block", "table_open", "html_block"}
 
 
 def split_markdown(
@@ -92,4 +92,4 @@ def _front_matter(lines: list[str]) -> int:
 def _block(kind: str, tag: str, lines: list[str]) -> Iterator[Block]:
     content = "\n".join(lines).strip("\n")
     if content.strip():
-        yield Block(content, int(tag[1]) if kind == "heading_open" else 0, kind in WHOLE)
+        yield Block(content, int(tag[1]) if kind == "heading_open" else 0, kind in UNSPLIT_BLOCKS)

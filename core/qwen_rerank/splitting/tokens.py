@@ -8,11 +8,9 @@ from collections.abc import Callable
 
 from qwen_rerank.errors import ConfigError, MissingDependencyError, ModelLoadError
 from qwen_rerank.settings import VARIABLE
+from qwen_rerank.token_size import DENSE_BYTES_PER_TOKEN
 
 CountTokens = Callable[[str], int]
-
-BYTES_PER_TOKEN = 3
-"""On the low side: a token of Qwen3 holds more in English and Chinese prose."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ def choose_counter(count: CountTokens | None, model: str | None) -> CountTokens:
 
 def estimated_tokens(text: str) -> int:
     """An estimate without a tokenizer: rather high for prose, rather low for markup."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+    return -(-len(text.encode("utf-8", "surrogatepass")) // DENSE_BYTES_PER_TOKEN)
 
 
 def token_counter(model: str) -> CountTokens:

@@ -6,14 +6,11 @@ import time
 from collections.abc import Iterable
 
 from qwen_rerank.scorers.remote.rejection import Rejection
+from qwen_rerank.token_size import BYTES_PER_TOKEN, DENSE_BYTES_PER_TOKEN
 from qwen_rerank.types import RerankRequest
 
 KEPT_SECONDS = 60.0
 """How long a refusal is remembered; the server may have been busy, or change."""
-BYTES_PER_TOKEN = 4
-"""Of most texts in UTF-8: about four Latin letters, or one Chinese character and a third."""
-DENSE_BYTES_PER_TOKEN = 3
-"""Of texts with many tokens, for a server that says how many tokens it takes, not how many came."""
 USUAL_TOKENS = 512
 """What servers take that don't say how much: llama.cpp's default, and all of BERT's."""
 TEMPLATE_BYTES = 400
