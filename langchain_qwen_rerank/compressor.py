@@ -17,15 +17,9 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import (
-    RELEVANCE_SCORE,
-    Limits,
-    RerankAdapter,
-    kept_metadata,
-    result_metadata,
-    stale_keys,
-)
+from qwen_rerank.adapter import Limits, RerankAdapter
 from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.metadata import RELEVANCE_SCORE, kept_metadata, result_metadata, stale_keys
 from qwen_rerank.settings import AdapterSettings
 
 

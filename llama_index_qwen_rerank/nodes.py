@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, NodeWithScore
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import kept_metadata, result_metadata, stale_keys
+from qwen_rerank.metadata import kept_metadata, result_metadata, stale_keys
 
 RETRIEVAL_SCORE = "retrieval_score"
 

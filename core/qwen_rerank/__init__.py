@@ -24,8 +24,8 @@ from qwen_rerank.scorers.cached import CachedScorer
 from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
+from qwen_rerank.scorers.redis_store import RedisStore
 from qwen_rerank.scorers.remote import RemoteScorer
-from qwen_rerank.scorers.score_store import RedisStore
 from qwen_rerank.settings import AdapterSettings, RerankerSettings, ScorerSettings
 from qwen_rerank.types import (
     BatchScorer,

@@ -11,8 +11,9 @@ from qwen_rerank.scorers.cached import CachedScorer
 from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
+from qwen_rerank.scorers.redis_store import RedisStore
 from qwen_rerank.scorers.remote.scorer import RemoteScorer
-from qwen_rerank.scorers.score_store import MemoryStore, RedisStore
+from qwen_rerank.scorers.score_store import MemoryStore
 from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
 

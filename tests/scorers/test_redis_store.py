@@ -41,7 +41,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> fakeredis.FakeRedis:
     client = fakeredis.FakeRedis()
     monkeypatch.setattr("redis.Redis.from_url", lambda *_, **__: client)
     # a machine under load must not make the fake Redis a slow one
-    monkeypatch.setattr("qwen_rerank.scorers.score_store.SLOW_SECONDS", 60.0)
+    monkeypatch.setattr("qwen_rerank.scorers.redis_store.SLOW_SECONDS", 60.0)
     return client
 
 
@@ -129,7 +129,7 @@ def _accept_all(server: socket.socket) -> int:
 
 def test_a_slow_redis_is_not_used(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put(SCORES)
-    monkeypatch.setattr("qwen_rerank.scorers.score_store.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("qwen_rerank.scorers.redis_store.SLOW_SECONDS", 0.0)
     assert store.get(list(SCORES)) == SCORES
     assert store.get(list(SCORES)) == {}
 
@@ -177,7 +177,7 @@ def test_many_scores_go_in_several_commands(
 
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.scorers.score_store.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_rerank.scorers.redis_store.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"qwen-rerank\[redis\]"):
         load(cache_url="redis://localhost")
 
