@@ -15,8 +15,8 @@ help: ## Say what there is
 demo: $(DONE) ## The FAISS RAG demo on the built-in model, without any hub
 	$(BIN)/python -m examples.faiss_rag_demo
 
-test: $(DONE) ## Every test that can run here
-	$(BIN)/python -m pytest
+test: $(DONE) ## Every test that can run here, in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types test wheel ## Everything: style, types, contracts, tests, the wheel by itself
 
