@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing may need a hub; read by the imports below, once
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer
 
+from tests.portal import serving_a_portal
 from tests.qwen3.models import save_causal
 from tests.qwen3.tokenizer import build_tokenizer
 
@@ -45,6 +46,13 @@ def qwen3_tokenizer() -> Tokenizer:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, qwen3_tokenizer: Tokenizer) -> Path:
     """A small random reranker with the true vocabulary and tied embeddings."""
     return save_causal(tmp_path_factory.mktemp("tiny"), qwen3_tokenizer)
+
+
+@pytest.fixture
+def portal() -> Iterator[str]:
+    """The URL of a server that answers everything with a web page."""
+    with serving_a_portal() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from qwen_rerank.types import Scores
+
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
@@ -33,6 +35,8 @@ class Call:
     sets no deadline and no limit of the queue."""
     on_batch: Callable[[BatchReport], object] | None = None
     """Called once for each forward pass that scored documents of this call."""
+    on_scores: Callable[[Scores], object] | None = None
+    """Called with the scores of each request of this call, before they are ranked."""
     started: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
     """The start of time limits that count from the call, such as a remote scorer's `timeout`."""
     _cancelled: bool = False
@@ -47,6 +51,11 @@ class Call:
             yield
         finally:
             _current.reset(token)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more."""
+        return self._cancelled
 
     def cancel(self) -> None:
         """Stop the work: nobody waits for its result any more."""
@@ -73,7 +82,7 @@ class Call:
 
     def child(self) -> Call:
         """A call with the same limits that can be cancelled by itself."""
-        return Call(self.ends, self.on_batch, self.started)
+        return Call(self.ends, self.on_batch, self.on_scores, self.started)
 
 
 _current: ContextVar[Call | None] = ContextVar("qwen_rerank_call", default=None)

@@ -221,6 +221,8 @@ class Reranker:
 
     def _ranking(self, candidates: Candidates, outcome: Outcome) -> list[RerankResult]:
         if not isinstance(outcome, ScorerError):
+            if on_scores := current_call().on_scores:
+                on_scores(outcome)
             if outcome.documents and not outcome.remembered:
                 self._outages.ended()
             return candidates.ranking(outcome)

@@ -68,6 +68,8 @@ class DocumentScore:
     """Why there is no score; `None` exactly when there is one."""
     truncated: bool = False
     """Whether the document's end was cut to fit into the model's `max_length`."""
+    tokens: int | None = None
+    """How many tokens the document's whole prompt has; `None` if the scorer does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,12 @@ class Scores:
     """Why another model than the configured one gave these scores, if one did."""
     remembered: bool = False
     """Whether all scores came from a cache. Such scores say nothing about a server's health."""
+
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens the prompts of all documents have; `None` if one is not known."""
+        known = [document.tokens for document in self.documents if document.tokens is not None]
+        return sum(known) if len(known) == len(self.documents) else None
 
     @classmethod
     def of(cls, scores: Iterable[float]) -> Scores:

@@ -162,3 +162,31 @@ def test_a_revision_is_looked_for_in_the_cache(tmp_path: Path) -> None:
     assert done.stdout.strip() == str(v1)
     with pytest.raises(ModelLoadError, match="neither a folder"):
         find_model("owner/some.model@")
+
+
+def test_a_portal_is_no_hub(tmp_path: Path, portal: str) -> None:
+    urls = {"HF_ENDPOINT": portal, "MODELSCOPE_ENDPOINT": portal, "HF_HUB_OFFLINE": "0"}
+    error = find(tmp_path, **urls).stderr.splitlines()[-1]
+    assert "run with --model builtin" in error
+    assert "huggingface: can't be reached (" in error
+    assert "modelscope: can't be reached (JSONDecodeError)" in error
+    folder = huggingface_cache(tmp_path)
+    assert find(tmp_path, **urls).stdout.strip() == str(folder)
+
+
+def test_a_relative_folder_is_another_one_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model that is loaded is remembered by its whole path."""
+    for name in ("here", "there"):
+        _copy(tmp_path / name / "model")
+    (tmp_path / "there" / "model" / "model.safetensors").unlink()
+    monkeypatch.chdir(tmp_path / "here")
+    scorer = LocalScorer("model", "cpu")
+    assert scorer.score("q", ["d"])
+    here = scorer.fingerprint()
+    monkeypatch.chdir(tmp_path / "there")
+    with pytest.raises(ModelLoadError, match=r"there/model holds no model\.safetensors"):
+        scorer.score("q", ["d"])
+    monkeypatch.chdir(tmp_path / "here")
+    assert scorer.fingerprint() == here

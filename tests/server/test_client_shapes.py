@@ -1,6 +1,8 @@
 """What existing programs send, and the fields that they read of the reply.
 
-The clients that can be installed here are tried for real in `test_clients.py`.
+Each body and each reader follows the program's source, as it was in November 2026; the file is
+named with it. The clients that can be installed here are tried for real in `test_clients.py`.
+AnythingLLM has no entry: its reranker runs inside it, and no setting names a server.
 """
 
 from __future__ import annotations
@@ -32,42 +34,53 @@ def results(reply: Any, name: str = "results") -> dict[int, float]:
 
 
 def data(reply: Any) -> dict[int, float]:
-    assert isinstance(reply["usage"]["total_tokens"], int)
+    assert reply["usage"]["total_tokens"] > 0
     return results(reply, "data")
 
 
+def with_usage(reply: Any) -> dict[int, float]:
+    assert reply["usage"]["total_tokens"] > 0
+    return results(reply)
+
+
 def infinity(reply: Any) -> dict[int, float]:
-    """Its client wants a model, the tokens, and documents as texts."""
-    assert reply["object"] == "rerank"
-    assert isinstance(reply["model"], str)
-    assert isinstance(reply["usage"]["prompt_tokens"], int)
-    assert [row["document"] for row in reply["results"]] == [
-        TEXTS[row["index"]] for row in reply["results"]
-    ]
+    """LiteLLM makes numbers of the whole usage, and a text of each document."""
+    assert all(isinstance(number, int) for number in reply["usage"].values())
+    assert reply["usage"]["total_tokens"] >= reply["usage"]["prompt_tokens"] > 0
+    assert texts_of(reply, lambda document: document)
     return results(reply)
 
 
 def with_objects(reply: Any) -> dict[int, float]:
-    assert [row["document"]["text"] for row in reply["results"]] == [
-        TEXTS[row["index"]] for row in reply["results"]
-    ]
-    return results(reply)
+    assert texts_of(reply, lambda document: document["text"])
+    return with_usage(reply)
+
+
+def texts_of(reply: Any, text: Callable[[Any], str]) -> bool:
+    """Whether each result repeats the text of its document."""
+    return all(text(row["document"]) == TEXTS[row["index"]] for row in reply["results"])
 
 
 def ragflow_siliconflow(reply: Any) -> dict[int, float]:
     tokens = reply["meta"]["tokens"]
-    assert tokens["input_tokens"] + tokens["output_tokens"] >= 0
+    assert tokens["input_tokens"] + tokens["output_tokens"] > 0
     return results(reply)
 
 
 def ragflow_xinference(reply: Any) -> dict[int, float]:
-    assert reply["tokens"]["input_tokens"] + reply["tokens"]["output_tokens"] >= 0
+    """Since 2025 it counts the tokens itself."""
+    assert reply["tokens"]["input_tokens"] + reply["tokens"]["output_tokens"] > 0
+    return results(reply)
+
+
+def cohere_js(reply: Any) -> dict[int, float]:
+    assert isinstance(reply["meta"]["api_version"]["version"], str)
     return results(reply)
 
 
 def dashscope(reply: Any) -> dict[int, float]:
     assert reply["request_id"]
-    assert isinstance(reply["usage"]["total_tokens"], int)
+    assert reply["usage"]["total_tokens"] > 0
     return results(reply["output"])
 
 
@@ -85,6 +98,11 @@ def nvidia(reply: Any) -> dict[int, float]:
 
 def librechat(reply: Any) -> dict[int, float]:
     return {TEXTS.index(row["text"]): row["score"] for row in reply}
+
+
+def librechat_candidates(reply: Any) -> dict[int, float]:
+    assert all(row["id"] == str(row["index"]) for row in reply["results"])
+    return {row["index"]: row["score"] for row in reply["results"]}
 
 
 def vllm_score(reply: Any) -> dict[int, float]:
@@ -106,16 +124,31 @@ class Client:
 DASHSCOPE = "/api/v1/services/rerank/text-rerank/text-rerank"
 ALI = {"model": "m", "input": {"query": QUERY, "documents": TEXTS}}
 TEI = {"query": QUERY, "texts": TEXTS}
+WITH_TOP_N = COMMON | {"top_n": 4}
+PASSAGES = {"model": "m", "query": {"text": QUERY}, "passages": OBJECTS}
+CANDIDATES = [{"id": str(place), "text": text, "base_score": 0} for place, text in enumerate(TEXTS)]
+
 CLIENTS = [
-    Client("Dify", "/v1/rerank", COMMON | {"top_n": 4, "return_documents": True}, with_objects),
+    # from langgenius/dify-official-plugins, models/openai_api_compatible/models/rerank/rerank.py
+    Client("Dify", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    Client(
+        "Dify with a threshold",
+        "/v1/rerank",
+        WITH_TOP_N | {"return_documents": True, "score_threshold": 0.0},
+        with_objects,
+    ),
+    # from labring/FastGPT, packages/service/core/ai/rerank/index.ts
     Client("FastGPT", "/v1/rerank", COMMON),
-    Client("Open WebUI", "/v1/rerank", COMMON | {"top_n": 4}),
-    Client("RAGFlow Jina", "/v1/rerank", COMMON | {"top_n": 4}),
+    # from open-webui/open-webui, backend/open_webui/retrieval/models/external.py
+    Client("Open WebUI", "/v1/rerank", WITH_TOP_N),
+    # from infiniflow/ragflow, rag/llm/rerank_model.py
+    Client("RAGFlow Jina", "/v1/rerank", WITH_TOP_N, with_usage),
+    Client("RAGFlow OpenAI-API-Compatible, LocalAI", "/rerank", WITH_TOP_N),
+    Client("RAGFlow GPUStack", "/v1/rerank", WITH_TOP_N),
     Client(
         "RAGFlow SiliconFlow",
         "/v1/rerank",
-        COMMON
-        | {"top_n": 4, "return_documents": False, "max_chunks_per_doc": 1024, "overlap_tokens": 80},
+        WITH_TOP_N | {"return_documents": False, "max_chunks_per_doc": 1024, "overlap_tokens": 80},
         ragflow_siliconflow,
     ),
     Client(
@@ -124,49 +157,94 @@ CLIENTS = [
         COMMON | {"return_documents": "true", "return_len": "true"},
         ragflow_xinference,
     ),
+    Client("RAGFlow HuggingFace", "/rerank", TEI | {"raw_scores": False, "truncate": True}, tei),
+    Client("RAGFlow NVIDIA", "/v1/reranking", PASSAGES | {"truncate": "END", "top_n": 4}, nvidia),
+    # from langchain_nvidia_ai_endpoints, llama_index.postprocessor.nvidia_rerank
+    Client("NVIDIA", "/v1/ranking", PASSAGES | {"truncate": "END"}, nvidia),
+    # from HKUDS/LightRAG, lightrag/rerank.py
+    Client("LightRAG cohere", "/v2/rerank", WITH_TOP_N),
+    Client("LightRAG jina", "/v1/rerank", WITH_TOP_N | {"return_documents": False}),
     Client(
-        "RAGFlow NVIDIA",
-        "/v1/ranking",
-        {
-            "model": "m",
-            "query": {"text": QUERY},
-            "passages": OBJECTS,
-            "truncate": "END",
-            "top_n": 4,
-        },
-        nvidia,
+        "LightRAG ali",
+        DASHSCOPE,
+        ALI | {"parameters": {"top_n": 4, "return_documents": False}},
+        dashscope,
     ),
-    Client("LightRAG cohere", "/v2/rerank", COMMON),
-    Client("LightRAG jina", "/v1/rerank", COMMON | {"return_documents": False}),
-    Client("LightRAG ali", DASHSCOPE, ALI | {"parameters": {"return_documents": False}}, dashscope),
     Client("LightRAG ali on /rerank", "/rerank", ALI | {"parameters": {}}, dashscope),
+    # from dashscope, rerank/text_rerank.py
     Client("DashScope", DASHSCOPE, ALI | {"parameters": {"top_n": 4, "instruct": "i"}}, dashscope),
-    Client("Cherry Studio", "/v1/rerank", COMMON | {"top_n": 4}),
+    # from CherryHQ/cherry-studio, packages/ai-sdk-provider/src/, and earlier
+    # src/main/knowledge/reranker/BaseReranker.ts
+    Client("Cherry Studio", "/v1/rerank", WITH_TOP_N),
     Client("Cherry Studio TEI", "/v1/rerank", TEI | {"return_text": True}, tei),
+    Client("Cherry Studio Voyage", "/v1/rerank", COMMON | {"top_k": 4}, data),
+    # from continuedev/continue, core/llm/llms/HuggingFaceTEI.ts, Cohere.ts
     Client(
-        "Continue TEI",
+        "Continue huggingface-tei",
         "/rerank",
-        TEI | {"return_text": False, "raw_scores": False, "truncation_direction": "Right"},
+        TEI
+        | {
+            "return_text": False,
+            "raw_scores": False,
+            "truncation_direction": "Right",
+            "truncate": True,
+        },
         tei,
     ),
-    Client("TEI raw scores", "/rerank", TEI | {"raw_scores": True}, tei_raw),
-    Client("LibreChat RAG API", "/rerank", {"query": QUERY, "docs": TEXTS, "k": 4}, librechat),
+    Client("Continue cohere", "/v1/rerank", COMMON),
+    # from FlowiseAI/Flowise, packages/components/nodes/retrievers/*Rerank*/*Rerank.ts
     Client(
-        "Haystack and LangChain Cohere",
-        "/v2/rerank",
-        COMMON | {"top_n": 4, "max_tokens_per_doc": 4096},
+        "Flowise Cohere",
+        "/v1/rerank",
+        COMMON | {"topN": 4, "max_chunks_per_doc": 10, "return_documents": False},
     ),
-    Client("LangChain JS Cohere", "/v1/rerank", COMMON | {"documents": OBJECTS, "top_n": 4}),
+    Client(
+        "Flowise Azure",
+        "/v1/rerank",
+        WITH_TOP_N | {"max_chunks_per_doc": 10, "return_documents": False},
+        key="api-key",
+    ),
+    # from danny-avila/agents, src/tools/search/rerankers.ts
+    Client("LibreChat simple", "/rerank", {"query": QUERY, "docs": TEXTS, "k": 4}, librechat),
+    Client(
+        "LibreChat rag-api",
+        "/v1/rerank",
+        {"profile": "fast-v1", "query": QUERY, "candidates": CANDIDATES, "top_n": 4},
+        librechat_candidates,
+    ),
+    Client("LibreChat jina", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    # from cohere_haystack, components/rankers/cohere/ranker.py; langchain_cohere: rerank.py
+    Client(
+        "Haystack and LangChain Cohere", "/v2/rerank", WITH_TOP_N | {"max_tokens_per_doc": 4096}
+    ),
+    # from langchain-ai/langchainjs, libs/langchain-cohere/src/rerank.ts, with npm's cohere-ai
+    Client("LangChain JS Cohere", "/v1/rerank", WITH_TOP_N | {"max_chunks_per_doc": 10}, cohere_js),
+    # from voyageai, _base.py
     Client("Voyage", "/v1/rerank", COMMON | {"top_k": 4, "truncation": True}, data),
+    # from litellm, llms/*/rerank/transformation.py
     Client("LiteLLM cohere", "/v2/rerank", COMMON | {"return_documents": True}, with_objects),
-    Client("LiteLLM hosted_vllm", "/rerank", COMMON | {"return_documents": True}, with_objects),
+    Client(
+        "LiteLLM hosted_vllm",
+        "/rerank",
+        WITH_TOP_N | {"return_documents": True, "max_tokens_per_doc": 4096},
+        with_objects,
+    ),
     Client("LiteLLM infinity", "/infinity/rerank", COMMON | {"return_documents": True}, infinity),
+    Client("LiteLLM jina_ai", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
     Client(
         "LiteLLM huggingface",
         "/rerank",
-        TEI | {"raw_scores": False, "truncate": False, "top_n": 4, "return_text": True},
+        TEI
+        | {
+            "raw_scores": False,
+            "truncate": False,
+            "truncation_direction": "Right",
+            "top_n": 4,
+            "return_text": True,
+        },
         tei,
     ),
+    # from xinference_client, client/restful/restful_client.py; langchain_xinference: reranks.py
     Client(
         "Xinference",
         "/v1/rerank",
@@ -179,11 +257,11 @@ CLIENTS = [
             "kwargs": "{}",
         },
     ),
+    Client("TEI raw scores", "/rerank", TEI | {"raw_scores": True}, tei_raw),
     Client("vLLM score", "/score", {"model": "m", "text_1": QUERY, "text_2": TEXTS}, vllm_score),
     Client(
         "vLLM score, new names", "/v1/score", {"queries": [QUERY], "documents": TEXTS}, vllm_score
     ),
-    Client("Azure", "/v1/rerank", COMMON, key="api-key"),
 ]
 
 
@@ -249,6 +327,12 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no passages": ("/v1/ranking", {"query": {"text": "a"}}, "passages"),
     "a bad passage": ("/v1/ranking", {"query": {"text": "a"}, "passages": [1]}, "passages[0]"),
     "a bad doc": ("/rerank", {"query": "a", "docs": [1, 2]}, "docs[0]"),
+    "a bad candidate": ("/v1/rerank", {"query": "a", "candidates": [{"id": "0"}]}, "candidates[0]"),
+    "max_tokens_per_doc 0": (
+        "/v2/rerank",
+        COMMON | {"max_tokens_per_doc": 0},
+        "max_tokens_per_doc",
+    ),
 }
 
 
@@ -258,8 +342,7 @@ def test_what_can_not_be_done_is_refused_by_name(open_server: Running, name: str
     assert field in said(open_server.post(body, path), 422)
 
 
-@pytest.mark.parametrize("key", ["texts", "docs", "passages", "documents"])
+@pytest.mark.parametrize("key", ["texts", "docs", "passages", "candidates", "documents"])
 def test_every_list_has_the_limit_on_its_length(open_server: Running, key: str) -> None:
-    path = "/v1/ranking" if key == "passages" else "/v1/rerank"
-    body = {"query": {"text": "q"} if key == "passages" else "q", key: [1] * 10_001}
-    assert "10001" in said(open_server.post(body, path), 413)
+    body = {"query": "q", key: [1] * 10_001}
+    assert "10001" in said(open_server.post(body, "/v1/rerank"), 413)

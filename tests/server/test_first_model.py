@@ -28,14 +28,24 @@ def test_a_complete_cache_is_used_without_a_hub(tmp_path: Path) -> None:
     assert _printed(tmp_path) == "builtin"
 
 
+def test_a_portal_that_answers_in_place_of_the_hubs(tmp_path: Path, portal: str) -> None:
+    """The page of a guest network is no model, whatever its status."""
+    chosen = first_model_of(tmp_path, portal)
+    assert chosen.stdout.strip() == "builtin"
+    assert "modelscope: can't be reached" in chosen.stderr
+    assert "Using the small built-in model instead" in chosen.stderr
+
+
 def _printed(cache: Path) -> str:
-    outside = {"HF_ENDPOINT": NOWHERE, "MODELSCOPE_ENDPOINT": NOWHERE, "HF_HUB_OFFLINE": "0"}
+    return first_model_of(cache, NOWHERE).stdout.strip()
+
+
+def first_model_of(cache: Path, hub: str) -> subprocess.CompletedProcess[str]:
+    outside = {"HF_ENDPOINT": hub, "MODELSCOPE_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
     caches = {"HF_HOME": str(cache), "MODELSCOPE_CACHE": str(cache)}
     command = [sys.executable, "-m", "qwen_rerank.server.first_model"]
     env = {**os.environ, **outside, **caches}
-    return subprocess.run(
-        command, env=env, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True)
 
 
 def test_the_builtin_model_is_never_used_silently(

@@ -9,7 +9,10 @@ import pytest
 import requests
 
 from qwen_rerank import LocalScorer
-from tests.server.running import Running
+from qwen_rerank.prompt import QWEN3
+from qwen_rerank.splitting import token_counter
+from qwen_rerank.testing import FakeScorer
+from tests.server.running import Running, serving
 
 QUERY = "客户投诉响应超时的SOP处理流程"
 DOCUMENTS = ["投诉响应超时处理SOP", "Gravity is a force.", "", "a\x00b", "投诉响应超时处理SOP"]
@@ -44,7 +47,82 @@ def test_common_shape(server: Running, truth: list[float], path: str) -> None:
     assert all(set(row) == {"index", "relevance_score"} for row in reply["results"])
     assert reply["data"] == reply["results"]
     assert reply["object"] == "rerank"
-    assert reply["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+    tokens = prompt_tokens(server, QUERY, DOCUMENTS)
+    assert reply["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
+    assert (
+        reply["tokens"] == reply["meta"]["tokens"] == {"input_tokens": tokens, "output_tokens": 0}
+    )
+
+
+def prompt_tokens(server: Running, query: str, documents: list[str]) -> int:
+    """Of the whole prompt of each distinct document, as the model's tokenizer counts them."""
+    count = token_counter(server.service.settings.model)
+    return sum(count(QWEN3.text(query, document)) for document in set(documents))
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/score", "/v1/ranking"])
+def test_usage_counts_what_is_not_returned_and_what_is_cut(server: Running, path: str) -> None:
+    """The tiny model reads 4,096 tokens."""
+    long = "word " * 6000
+    bodies = {
+        "/v1/rerank": {"query": "q", "documents": ["short", long], "top_n": 1},
+        "/score": {"text_1": "q", "text_2": ["short", long]},
+        "/v1/ranking": {"query": "q", "passages": [{"text": "short"}, {"text": long}], "top_n": 1},
+    }
+    usage = server.post(bodies[path], path).json()["usage"]
+    assert usage["total_tokens"] == prompt_tokens(server, "q", ["short"]) + 4096
+
+
+def test_usage_counts_remembered_documents_too(tiny_model: Path) -> None:
+    """It is what the request holds, not what the model had left to do."""
+    with serving(model=str(tiny_model), device="cpu", cache_ttl=60) as server:
+        body = {"query": "q", "documents": ["a", "b"]}
+        first, second = (server.post(body, "/v1/rerank").json()["usage"] for _ in range(2))
+    assert first == second
+    assert first["total_tokens"] == prompt_tokens(server, "q", ["a", "b"])
+
+
+def test_usage_is_estimated_where_the_scorer_does_not_count() -> None:
+    """80 tokens around query and document, and one for each 4 bytes."""
+    with serving(scorer=FakeScorer()) as server:
+        body = {"query": "a" * 40, "documents": ["b" * 80, "b" * 80, "c" * 160]}
+        usage = server.post(body, "/v1/rerank").json()["usage"]
+    assert usage["total_tokens"] == 2 * (80 + 10) + 20 + 40
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v2/rerank"])
+def test_max_tokens_per_doc_cuts_a_document(server: Running, tiny_model: Path, path: str) -> None:
+    """As if the client had sent no more of it. An empty document has its space."""
+    words = ["red", "blue", "green", "one", "two"] * 10
+    documents = ["", "red", " ".join(words)]
+    assert token_counter(str(tiny_model))(" " + documents[2]) == 50
+    truth = LocalScorer(str(tiny_model), device="cpu").score(
+        "q", [*documents[:2], " ".join(words[:20])]
+    )
+    reply = server.post({"query": "q", "documents": documents, "max_tokens_per_doc": 20}, path)
+    found = {row["index"]: row["relevance_score"] for row in reply.json()["results"]}
+    assert found == pytest.approx(dict(enumerate(truth)), abs=1e-6)
+    rows = reply.json().get("reranked_documents", [])
+    assert [row["index"] for row in rows if row.get("truncated")] == [2] * bool(rows)
+    assert all(row["document"] == documents[row["index"]] for row in rows)
+
+
+def test_max_tokens_per_doc_is_estimated_without_a_tokenizer() -> None:
+    """A token counts as 4 bytes."""
+    scorer = FakeScorer()
+    with serving(scorer=scorer, model="no/such-model") as server:
+        server.post({"query": "q", "documents": ["x" * 100, "é"], "max_tokens_per_doc": 10})
+    assert scorer.calls[-1][1] == ["x" * 40, "é"]
+
+
+def test_a_document_of_216000_characters_is_cut_and_scored(server: Running) -> None:
+    """As the same model does in process; a query of that length is refused."""
+    long = "word " * 43_200
+    rows = server.post({"query": "q", "documents": ["short", long]}).json()["reranked_documents"]
+    assert {row["index"]: row.get("truncated") for row in rows} == {0: None, 1: True}
+    assert all(row["score"] is not None for row in rows)
+    refused = server.post({"query": long, "documents": ["short"]})
+    assert (refused.status_code, "200000 is the most" in refused.text) == (413, True)
 
 
 def test_texts_get_a_bare_list(server: Running, truth: list[float]) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from qwen_rerank._threads import reset_after_fork
-from qwen_rerank.errors import ScorerError
+from qwen_rerank.call import current_call
+from qwen_rerank.errors import DeadlineError, ScorerError
 from qwen_rerank.scorers.score_store import MemoryStore, ScoreStore
 from qwen_rerank.scorers.single import SingleScorer, as_batch_scorer
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scorer, Scores
@@ -161,6 +164,22 @@ class Flight(Future[Outcome]):
         super().__init__()
         self.size = size
 
+    def outcome(self, ends: float | None) -> Outcome:
+        """Wait for the outcome; an error is a copy, for each thread may raise it.
+
+        Args:
+            ends: When the waiting thread's call must end, on the monotonic clock.
+
+        Raises:
+            CancelledError: The other thread gave up.
+            DeadlineError: The outcome did not come in time.
+        """
+        try:
+            outcome = self.result(None if ends is None else max(0.0, ends - time.monotonic()))
+        except TimeoutError:
+            raise DeadlineError("no scores before the deadline") from None
+        return copy(outcome) if isinstance(outcome, ScorerError) else outcome
+
 
 Flights = dict[tuple[bytes, ...], Flight]
 
@@ -183,6 +202,9 @@ class InFlight:
             wanted: The requests by their keys.
             score: Scores the requests that no other thread is scoring. An exception reaches this
                 thread only; threads that wait for it then score their requests themselves.
+
+        Raises:
+            DeadlineError: The call's deadline passed while another thread was scoring.
         """
         found: dict[tuple[bytes, ...], Outcome] = {}
         while missing := [keys for keys in wanted if keys not in found]:
@@ -194,7 +216,7 @@ class InFlight:
                 self._finish(own, found)
             for keys, flight in others.items():
                 with suppress(CancelledError):
-                    found[keys] = flight.result()
+                    found[keys] = flight.outcome(current_call().ends)
         return found
 
     def _claim(self, missing: Sequence[tuple[bytes, ...]]) -> tuple[Flights, Flights]:

@@ -26,7 +26,8 @@ REDIS_TIMEOUT = 0.05
 SLOW_SECONDS = 1.0
 """A Redis that takes longer for one command counts as failing: it would delay each rerank."""
 
-_VALUE = struct.Struct("<d?")
+_VALUE = struct.Struct("<d?i")
+"""Score, truncated, tokens; -1 for a number of tokens that is not known."""
 _KEYS_PER_COMMAND = 500
 
 
@@ -79,8 +80,7 @@ class RedisStore:
             values = self._run(partial(self._client.mget, names)) or []
             for key, value in zip(part, values, strict=False):
                 if value is not None and len(value) == _VALUE.size:
-                    score, truncated = _VALUE.unpack(value)
-                    found[key] = DocumentScore(score, truncated=truncated)
+                    found[key] = _unpacked(value)
         return found
 
     def put(self, scores: Mapping[bytes, DocumentScore]) -> None:
@@ -89,8 +89,7 @@ class RedisStore:
         for part in _parts(list(scores.items())):
             pipeline = self._client.pipeline(transaction=False)
             for key, score in part:
-                value = _VALUE.pack(score.score, score.truncated)
-                pipeline.set(self._name(key), value, px=milliseconds)
+                pipeline.set(self._name(key), _packed(score), px=milliseconds)
             self._run(pipeline.execute)
 
     def _name(self, key: bytes) -> bytes:
@@ -121,6 +120,15 @@ class RedisStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.url, self.ttl, self.prefix)
+
+
+def _packed(score: DocumentScore) -> bytes:
+    return _VALUE.pack(score.score, score.truncated, -1 if score.tokens is None else score.tokens)
+
+
+def _unpacked(value: bytes) -> DocumentScore:
+    score, truncated, tokens = _VALUE.unpack(value)
+    return DocumentScore(score, truncated=truncated, tokens=None if tokens < 0 else tokens)
 
 
 def _parts(many: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from qwen_rerank import __version__
+from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.schemas import (
     CHECKED,
+    Body,
     Document,
     RankingBody,
     RerankBody,
@@ -19,9 +20,9 @@ from qwen_rerank.server.schemas import (
     TextsBody,
     logit,
     text_of,
+    usage,
 )
 from qwen_rerank.server.settings import ServerSettings
-from qwen_rerank.types import RerankResult
 
 
 class DocsBody(RankingBody):
@@ -39,13 +40,45 @@ class DocsBody(RankingBody):
         """The texts to rank."""
         return self.docs
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+    def reply(self, ranking: ServedRanking) -> Any:
         """A list, best first."""
         return [
             {"text": self.docs[result.index], "score": self.shown(result.score)}
-            for result in results
+            for result in ranking.results
             if result.score is not None
         ]
+
+
+class Candidate(Body):
+    """One of LibreChat's candidates."""
+
+    id: str | None = None
+    text: Text
+
+
+class CandidatesBody(RankingBody):
+    """LibreChat's newer RAG API, whose candidates have ids."""
+
+    given: Annotated[list[Candidate], *CHECKED] = Field(validation_alias="candidates")
+    """The candidates, in the retriever's order."""
+
+    @property
+    def candidates(self) -> list[str]:
+        """The texts to rank."""
+        return [candidate.text for candidate in self.given]
+
+    def reply(self, ranking: ServedRanking) -> Any:
+        """The results with the ids of the request."""
+        results = [
+            {
+                "id": self.given[result.index].id,
+                "index": result.index,
+                "score": self.shown(result.score),
+            }
+            for result in ranking.results
+            if result.score is not None
+        ]
+        return {"model": ranking.model, "results": results, "usage": usage(ranking)}
 
 
 class DashScopeBody(RerankBody):
@@ -60,13 +93,13 @@ class DashScopeBody(RerankBody):
             raise PydanticCustomError("dashscope", "input and parameters must be objects")
         return {**parameters, **texts}
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+    def reply(self, ranking: ServedRanking) -> Any:
         """The results in `output`."""
-        common = super().reply(rerank_id, results, model)
+        common = super().reply(ranking)
         return {
             "output": {"results": common["results"]},
             "usage": common["usage"],
-            "request_id": rerank_id,
+            "request_id": ranking.id,
         }
 
 
@@ -83,14 +116,14 @@ class RankingsBody(RankingBody):
         """The texts to rank."""
         return self.passages
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+    def reply(self, ranking: ServedRanking) -> Any:
         """The results in `rankings`."""
         rankings = [
             {"index": result.index, "logit": logit(result.score)}
-            for result in results
+            for result in ranking.results
             if result.score is not None
         ]
-        return {"rankings": rankings, "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+        return {"rankings": rankings, "usage": usage(ranking)}
 
 
 class InfinityBody(RerankBody):
@@ -129,26 +162,28 @@ class ScoreBody(RankingBody):
         """The texts to rank."""
         return self.texts
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+    def reply(self, ranking: ServedRanking) -> Any:
         """The scores in `data`, in the order of the texts; null for a text without one."""
-        in_order = sorted(results, key=lambda result: result.index)
+        in_order = sorted(ranking.results, key=lambda result: result.index)
         return {
-            "id": rerank_id,
+            "id": ranking.id,
             "object": "list",
             "created": int(time.time()),
-            "model": model,
+            "model": ranking.model,
             "data": [
                 {"index": result.index, "object": "score", "score": self.shown(result.score)}
                 for result in in_order
             ],
-            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+            "usage": usage(ranking),
         }
 
 
 KEYS: dict[str, type[RankingBody]] = {
     "texts": TextsBody,
     "docs": DocsBody,
+    "candidates": CandidatesBody,
     "input": DashScopeBody,
+    "passages": RankingsBody,
 }
 """The field that tells the shape of a body on the rerank paths."""
 

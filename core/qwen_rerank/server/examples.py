@@ -11,6 +11,7 @@ from qwen_rerank.server.compatible import (
     ScoreBody,
 )
 from qwen_rerank.server.errors import error_body
+from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.schemas import (
     FeedbackBody,
     NativeBody,
@@ -44,9 +45,11 @@ EN_DOCUMENTS = [
     "Our office is open from Monday to Friday, nine to five.",
 ]
 
-_RESULTS = [RerankResult(1, 0.9713), RerankResult(0, 0.0126)]
 _TEXTS = ["Delivery takes three days.", "Refunds are paid within five working days."]
 _ID = "8b1f2c1e-5a5c-4b7e-9d57-1f0f6c3f2a10"
+_RANKING = ServedRanking(
+    _ID, [RerankResult(1, 0.9713), RerankResult(0, 0.0126)], 0.05, "builtin", tokens=192
+)
 _FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
 
 Example = tuple[dict[str, Any], Any, Any]
@@ -70,7 +73,7 @@ _FEEDBACK_REFUSALS = {
 
 def _ranking(model: type[RankingBody], request: dict[str, Any]) -> Example:
     """A request for a ranking with the reply that it gets."""
-    reply = model.read(request, len(_TEXTS)).reply(_ID, _RESULTS, "builtin")
+    reply = model.read(request, len(_TEXTS)).reply(_RANKING)
     if isinstance(reply, dict) and "created" in reply:
         reply["created"] = 1_770_000_000
     return model.model_json_schema(), request, reply

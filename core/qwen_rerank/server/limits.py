@@ -11,7 +11,7 @@ from qwen_rerank.server.settings import ServerSettings
 def check_size(
     settings: ServerSettings, query: str, documents: Sequence[str], instruction: str | None
 ) -> None:
-    """Raise RequestTooLargeError for too many documents or too long a text."""
+    """Raise RequestTooLargeError for too many documents, or too long a query or instruction."""
     if len(documents) > settings.max_documents:
         raise RequestTooLargeError(
             f"{len(documents)} documents, and {settings.max_documents} is the most: send them "
@@ -19,8 +19,6 @@ def check_size(
         )
     _check_length(settings, "query", query)
     _check_length(settings, "instruction", instruction or "")
-    for place, document in enumerate(documents):
-        _check_length(settings, f"documents[{place}]", document)
 
 
 def _check_length(settings: ServerSettings, name: str, text: str) -> None:

@@ -66,6 +66,8 @@ async def rerank(request: Request, service: ServiceOfApp, content: JSONBody) -> 
 
 
 @router.post("/v1/rerank", openapi_extra=V1_API)
+@router.post("/v1/reranking", openapi_extra=V1_API, include_in_schema=False)
+@router.post("/reranking", openapi_extra=V1_API, include_in_schema=False)
 async def rerank_v1(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
     """Rerank for clients of Cohere's first API, Jina, Voyage, vLLM, LocalAI and the like."""
     return await _rank(request, service, content, body_type(content, RerankBody))
@@ -134,9 +136,10 @@ async def _rank(
         instruction=body.instruction,
         top_n=body.top_n,
         score_threshold=body.score_threshold,
+        max_tokens_per_doc=body.max_tokens_per_doc,
     )
     ranking = await _while_connected(request, work)
-    reply = to_json(body.reply(ranking.id, ranking.results, service.settings.model))
+    reply = to_json(body.reply(ranking))
     headers = {ID_HEADER: ranking.id}
     return Response(reply, media_type="application/json", headers=headers)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -24,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from qwen_rerank._validation import checked_text
 from qwen_rerank.errors import RequestTooLargeError
 from qwen_rerank.rows import rows
-from qwen_rerank.types import RerankResult
+from qwen_rerank.server.ranking import ServedRanking
 
 _DOCUMENT = {
     "anyOf": [
@@ -103,13 +102,15 @@ class RankingBody(Body):
     """Leave out documents that score below this value."""
     raw_scores: bool | None = None
     """Whether to return log-odds, as the model computes them, instead of values in [0, 1]."""
+    max_tokens_per_doc: TopN | None = None
+    """The most tokens of a document; the end of a longer one is cut."""
 
     @property
     def candidates(self) -> list[str]:
         """The texts to rank."""
         raise NotImplementedError
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+    def reply(self, ranking: ServedRanking) -> Any:
         """The results in the shape that the senders of this body read."""
         raise NotImplementedError
 
@@ -136,11 +137,11 @@ class RerankBody(RankingBody):
         """A document as it is repeated."""
         return {"text": self.documents[index]}
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+    def reply(self, ranking: ServedRanking) -> Any:
         """One shape that the clients of Cohere, Jina, Voyage, vLLM and SiliconFlow all parse.
 
         `document` is there on request only: some clients fail on null, some on a text and some
-        on an object. A document without a score is left out. Tokens are not counted.
+        on an object. A document without a score is left out.
         """
         scored = [
             {
@@ -148,18 +149,18 @@ class RerankBody(RankingBody):
                 "relevance_score": self.shown(result.score),
                 **({"document": self.document(result.index)} if self.return_documents else {}),
             }
-            for result in results
+            for result in ranking.results
             if result.score is not None
         ]
-        tokens = {"input_tokens": 0, "output_tokens": 0}
+        tokens = {"input_tokens": ranking.tokens, "output_tokens": 0}
         return {
-            "id": rerank_id,
+            "id": ranking.id,
             "object": "rerank",
             "created": int(time.time()),
-            "model": model,
+            "model": ranking.model,
             "results": scored,
             "data": scored,
-            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+            "usage": usage(ranking),
             "tokens": tokens,
             "meta": {
                 "api_version": {"version": self.api_version},
@@ -178,10 +179,10 @@ class RerankV2Body(RerankBody):
 class NativeBody(RerankBody):
     """The same, with this project's own shape added to the reply."""
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:
+    def reply(self, ranking: ServedRanking) -> Any:
         """See `RerankBody.reply`; `reranked_documents` has every document, scored or not."""
-        native = {"reranked_documents": rows(results, self.documents)}
-        return native | super().reply(rerank_id, results, model)
+        native = {"reranked_documents": rows(ranking.results, self.documents)}
+        return native | super().reply(ranking)
 
 
 class TextsBody(RankingBody):
@@ -199,7 +200,7 @@ class TextsBody(RankingBody):
         """The texts to rank."""
         return self.texts
 
-    def reply(self, rerank_id: str, results: Sequence[RerankResult], model: str) -> Any:  # noqa: ARG002
+    def reply(self, ranking: ServedRanking) -> Any:
         """A list, best first."""
         return [
             {
@@ -207,7 +208,7 @@ class TextsBody(RankingBody):
                 "score": self.shown(result.score),
                 **({"text": self.texts[result.index]} if self.return_text else {}),
             }
-            for result in results
+            for result in ranking.results
             if result.score is not None
         ]
 
@@ -235,6 +236,11 @@ class FeedbackBody(Body):
         if not self.reranked and (self.id or self.relevant is not None or self.adopted is None):
             raise ValueError("with reranked false, adopted is needed, and neither id nor relevant")
         return self
+
+
+def usage(ranking: ServedRanking) -> dict[str, int]:
+    """The tokens of a ranking, in the words of OpenAI; a reranker writes none."""
+    return {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
 
 
 def logit(score: float) -> float:

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Literal, cast
 
@@ -19,31 +19,22 @@ from qwen_rerank.errors import (
 )
 from qwen_rerank.factory import load
 from qwen_rerank.server.limits import check_size
+from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.telemetry import Metrics
+from qwen_rerank.server.truncation import Truncation
+from qwen_rerank.server.work import estimated_work, prompt_tokens
 from qwen_rerank.throughput import Throughput, Work
-from qwen_rerank.token_size import BYTES_PER_TOKEN
-from qwen_rerank.types import RerankResult
+from qwen_rerank.types import RerankResult, Scores
 
 State = Literal["loading", "ready", "stopping", "failed"]
 
 DRAIN_SECONDS = 8.0
 """How long accepted requests may still take when the server stops."""
-PROMPT_TOKENS = 80
-"""Of the prompt around a query."""
 WARM_UP_QUERIES = ("How long does a refund take?", "When is a refund paid?", "Who pays a refund?")
 """Different ones, so that no cache has their scores."""
 WARM_UP_DOCUMENTS = ["A refund takes five working days. " * 8] * 4
-
-
-@dataclass(frozen=True, slots=True)
-class ServedRanking:
-    """The results of one request, and the id that feedback names."""
-
-    id: str
-    results: list[RerankResult]
-    seconds: float
 
 
 class Service:
@@ -75,6 +66,7 @@ class Service:
         self._open: dict[asyncio.Task[object], Work] = {}
         """The running requests."""
         self._throughput = Throughput()
+        self._truncation = Truncation(settings.model, settings.max_text)
 
     async def start(self) -> None:
         """Load the model and warm it up; returns when requests are welcome."""
@@ -114,10 +106,13 @@ class Service:
         top_n: int | None = None,
         score_threshold: float | None = None,
         instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
     ) -> ServedRanking:
         """Rank as `Reranker.rerank` does, within the server's limits, and record it.
 
         When the caller is cancelled, the documents that wait leave the queue.
+
+        The end of a document with more than `max_tokens_per_doc` tokens is cut.
 
         Raises:
             InvalidInputError: An argument is not what `Reranker.rerank` takes.
@@ -127,23 +122,40 @@ class Service:
         start = time.perf_counter()
         check_size(self.settings, query, documents, instruction)
         self._check_state()
-        work = estimated_work(query, documents)
+        texts, cut = await self._truncated(documents, max_tokens_per_doc)
+        work = estimated_work(query, texts)
         self._check_queue(work)
         rerank = partial(
             self._reranker.arerank,
             query,
-            documents,
+            texts,
             top_n=top_n,
             score_threshold=score_threshold,
             instruction=instruction,
         )
-        results = await self._in_time(rerank, work)
-        ranking = ServedRanking(str(uuid.uuid4()), results, time.perf_counter() - start)
+        scores: list[Scores] = []
+        found = await self._in_time(rerank, work, scores.append)
+        results = [replace(r, truncated=r.truncated or r.index in cut) for r in found]
+        ranking = ServedRanking(
+            str(uuid.uuid4()),
+            results,
+            time.perf_counter() - start,
+            self.settings.model,
+            prompt_tokens(scores, query, texts),
+        )
         if self.recorder is not None:
             await self.recorder.ranking(
                 ranking.id, query, documents, results, seconds=ranking.seconds, top_n=top_n
             )
         return ranking
+
+    async def _truncated(
+        self, documents: Sequence[str], max_tokens: int | None
+    ) -> tuple[list[str], frozenset[int]]:
+        """See `Truncation.apply`; counting tokens takes a thread."""
+        if max_tokens is None:
+            return self._truncation.apply(documents, None)
+        return await self._reranker.run(self._truncation.apply, documents, max_tokens)
 
     @property
     def busy(self) -> bool:
@@ -160,10 +172,13 @@ class Service:
         return sum(self._open.values(), Work())
 
     async def _in_time(
-        self, rerank: Callable[[], Awaitable[list[RerankResult]]], work: Work
+        self,
+        rerank: Callable[[], Awaitable[list[RerankResult]]],
+        work: Work,
+        on_scores: Callable[[Scores], object],
     ) -> list[RerankResult]:
         """The results before the deadline and before the server ends."""
-        call = Call(time.monotonic() + self.settings.deadline, self._observe)
+        call = Call(time.monotonic() + self.settings.deadline, self._observe, on_scores)
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._count(task, work)
         try:
@@ -228,13 +243,3 @@ class Service:
             raise OverloadedError("the server is stopping", retry_after=5)
         if self.state == "failed":
             raise QwenRerankError("the model did not load, see the server's log")
-
-
-def estimated_work(query: str, documents: Sequence[str]) -> Work:
-    """The size of a request before it is tokenised."""
-    size = _bytes(query) + sum(map(_bytes, dict.fromkeys(documents)))
-    return Work(len(documents), PROMPT_TOKENS + size // BYTES_PER_TOKEN)
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())

@@ -30,6 +30,12 @@ class EncodedQuery:
     """Each document's own tokens and the suffix."""
     truncated: frozenset[int]
     """Places of the documents that were cut."""
+    counted: bool = True
+    """Whether its documents count in reports; further windows of a long document do not."""
+
+    def prompt_tokens(self, place: int) -> int:
+        """How many tokens the whole prompt of a document has."""
+        return len(self.prefix) + len(self.documents[place])
 
 
 class PromptEncoder:
@@ -92,7 +98,8 @@ class PromptEncoder:
             for start in _starts(len(body), room, overlap)
         ]
         windows = [part + self.suffix for _, part in parts]
-        return EncodedQuery(prefix, windows, frozenset()), [i for i, _ in parts]
+        encoded = EncodedQuery(prefix, windows, frozenset(), counted=False)
+        return encoded, [i for i, _ in parts]
 
     def prefix(self, query: str, instruction: str | None = None) -> list[int]:
         """The tokens before a document: everything up to the document marker."""

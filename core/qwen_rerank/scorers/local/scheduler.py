@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ class QueuedQuery:
     """Of the first documents, in the caller's order."""
     result: Future[list[DocumentOdds]] = field(default_factory=Future)
     """Of all documents."""
+    alone: bool = False
+    """Whether its next batch holds no other query, because a batch with several ones failed."""
 
     @property
     def waiting(self) -> Sequence[list[int]]:
@@ -101,8 +104,14 @@ class ScheduledBatch:
 
     @property
     def documents(self) -> int:
-        """How many documents are scored."""
-        return sum(share.count for share in self.shares.values())
+        """How many documents are scored, without the further windows of long ones."""
+        return sum(share.count for query, share in self.shares.items() if query.encoded.counted)
+
+    def admits(self, query: QueuedQuery) -> bool:
+        """Whether a query may be in the batch beside those that are."""
+        if not self.shares or query in self.shares:
+            return True
+        return not any(other.alone for other in (query, *self.shares))
 
     def take(self, share: Share) -> bool:
         """Add a query's next documents, for one turn; whether any fitted."""
@@ -154,7 +163,7 @@ class Scheduler:
         """The next batch: waiting documents of up to `budget` tokens, or one longer document."""
         self._end_late()
         batch, latest = ScheduledBatch(budget), self._prefixes.latest
-        while query := self._next(batch):
+        while (query := self._next(batch)) and batch.admits(query):
             share = batch.shares.get(query)
             if share is None:
                 share = Share(query, self._prefixes.segment(query.encoded.prefix, latest))
@@ -165,22 +174,29 @@ class Scheduler:
         return batch
 
     def complete(self, batch: ScheduledBatch, odds: Sequence[DocumentOdds] | Exception) -> None:
-        """Note what a forward pass gave: the odds of its documents in order, or an error."""
-        if isinstance(odds, Exception):
-            for query in batch.shares:
-                query.fail(odds)
-        else:
+        """Note what a forward pass gave: the odds of its documents in order, or an error.
+
+        The queries of a batch that failed are tried again one by one, so that only those fail
+        that can't be scored.
+        """
+        if not isinstance(odds, Exception):
             self._note(batch, odds)
+        elif len(batch.shares) == 1:
+            next(iter(batch.shares)).fail(odds)
+        else:
+            for query in batch.shares:
+                query.alone = True
         self._remove_ended()
 
     def fail(self, error: BaseException) -> None:
-        """End every query with this error."""
+        """End every query with this error, each with a copy of its own."""
         for query in self._queue:
-            query.fail(error)
+            query.fail(_copied(error))
 
     def _note(self, batch: ScheduledBatch, odds: Sequence[DocumentOdds]) -> None:
         first = 0
         for share in batch.shares.values():
+            share.query.alone = False
             share.query.add(odds[first : first + share.count])
             first += share.count
             if share.prefix.stored_in is not None:
@@ -215,6 +231,16 @@ class Scheduler:
         self._round = deque(query for query in self._round if not query.result.done())
         if not self._queue:
             self._prefixes.shrink()
+
+
+def _copied(error: BaseException) -> BaseException:
+    """The error for one more caller: each raises it in a thread of its own, with its frames."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # its class takes other arguments than it keeps
+        return error
+    own.__cause__ = error
+    return own
 
 
 def _fitting(documents: Sequence[Sequence[int]], room: int) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
 from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
+from qwen_rerank.scorers.local.hub import BUILTIN, local_folder
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ class LocalScorer(BatchScorer):
         documents = []
         for place, value in enumerate(odds):
             if isinstance(value, ScorerError):
-                documents.append(DocumentScore(None, str(value)))
+                documents.append(DocumentScore(None, str(value), tokens=0))
             elif math.isfinite(value):
-                cut = place in encoded.truncated
-                documents.append(DocumentScore(_sigmoid(value), truncated=cut))
+                cut, tokens = place in encoded.truncated, encoded.prompt_tokens(place)
+                documents.append(DocumentScore(_sigmoid(value), truncated=cut, tokens=tokens))
             else:
                 return BadScoresError(
                     f"{self.model} gave NaN or infinity as a score: check that its weights are "
@@ -134,11 +135,11 @@ class LocalScorer(BatchScorer):
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
         """
-        return _fingerprint(self)
+        return _fingerprint(replace(self, model=_absolute(self.model)))
 
     def _loaded(self) -> LocalModel:
-        answers = self.prompt.yes, self.prompt.no
-        return _loaded_model(self.model, self.device, self.dtype, answers, self.compiled)
+        answers, model = (self.prompt.yes, self.prompt.no), _absolute(self.model)
+        return _loaded_model(model, self.device, self.dtype, answers, self.compiled)
 
 
 @lru_cache
@@ -171,6 +172,12 @@ def _fingerprint(scorer: LocalScorer) -> str:
     model = scorer._loaded()  # noqa: SLF001 - its own module
     resolved = replace(scorer, device=model.device, dtype=model.dtype)
     return f"{resolved!r} at revision {model.revision}"
+
+
+def _absolute(model: str) -> str:
+    """A folder by its whole path: after `chdir`, a relative one may be another folder."""
+    folder = local_folder(model)
+    return model if folder is None or model == BUILTIN else str(folder)
 
 
 def _sigmoid(odds: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from qwen_rerank.scorers.local.scorer import REQUESTS_IN_MEMORY, LocalScorer
-from qwen_rerank.types import Outcome, RerankRequest, Scores
+from qwen_rerank.types import DocumentScore, Outcome, RerankRequest, Scores
 
 OVERLAP = 4
 """Neighbouring windows share this part of a window, one in so many: what is no longer than
@@ -64,6 +64,14 @@ def _merged(scores: Scores, windows: Scores, owners: Sequence[int]) -> Scores:
     """Each document's best score, its own or that of one of its windows."""
     documents = [replace(document, truncated=False) for document in scores.documents]
     for place, window in zip(owners, windows.documents, strict=True):
-        if (window.score or 0.0) > (documents[place].score or 0.0):
-            documents[place] = window
+        documents[place] = _best_of(documents[place], window)
     return Scores(tuple(documents))
+
+
+def _best_of(document: DocumentScore, window: DocumentScore) -> DocumentScore:
+    """The better one; none if a part has no score, for that part may be the best."""
+    tokens = (document.tokens or 0) + (window.tokens or 0)
+    if document.score is None or window.score is None:
+        reason = document.reason or window.reason
+        return DocumentScore(None, reason, tokens=tokens)
+    return DocumentScore(max(document.score, window.score), tokens=tokens)

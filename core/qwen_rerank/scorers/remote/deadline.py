@@ -27,3 +27,7 @@ class Deadline:
     def within(self, seconds: float) -> Deadline:
         """This deadline, or that many seconds from now if it is sooner."""
         return Deadline(min(self.ends, time.monotonic() + seconds))
+
+    def before(self, moment: float | None) -> Deadline:
+        """This deadline, or that moment if it is sooner; `None` is never."""
+        return self if moment is None else Deadline(min(self.ends, moment))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Sequence
 from copy import copy
 
 from qwen_rerank._threads import reset_after_fork
+from qwen_rerank.call import current_call
 from qwen_rerank.errors import (
     BadScoresError,
     RemoteRejectedError,
@@ -119,7 +119,9 @@ class EndpointPool:
         wait = max(jittered_wait(attempt - 1), failure.retry_after or 0.0)
         if wait >= deadline.left() or not self._budget.spend():
             raise failure
-        time.sleep(wait)
+        cancelled = threading.Event()
+        with current_call().stopping(cancelled.set):
+            cancelled.wait(wait)  # then the next request raises
 
     def _worst(self, failures: Failures) -> ScorerError:
         """The last failure, of servers with an open breaker too; a refusal only if all refuse."""

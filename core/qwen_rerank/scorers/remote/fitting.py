@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from qwen_rerank.cutting import cut_to_bytes
 from qwen_rerank.scorers.remote.limits import RequestLimits, size_of
 from qwen_rerank.types import DocumentScore, RerankRequest, Scores
 
@@ -57,14 +58,7 @@ def fit(request: RerankRequest, limits: RequestLimits, refused: Mapping[int, str
         left_out |= {i: BLANK for i, text in enumerate(request.documents) if not text.strip()}
     places = [place for place in range(len(request.documents)) if place not in left_out]
     whole = [request.documents[place] for place in places]
-    documents = [_cut(text, limits.kept_bytes(request.query, text)) for text in whole]
+    documents = [cut_to_bytes(text, limits.kept_bytes(request.query, text)) for text in whole]
     pairs = zip(places, whole, documents, strict=True)
     cut = frozenset(place for place, before, after in pairs if len(after) < len(before))
     return FittedRequest(replace(request, documents=documents), places, cut, left_out)
-
-
-def _cut(text: str, max_bytes: int) -> str:
-    """The start of a text, at most so many bytes; no character is cut in two."""
-    if len(text) * 4 <= max_bytes:  # no character has more than 4 bytes
-        return text
-    return text.encode()[:max_bytes].decode(errors="ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 
@@ -15,6 +15,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from qwen_rerank._threads import reset_after_fork
+from qwen_rerank.call import current_call
 from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
 from qwen_rerank.scorers.remote.deadline import Deadline
 
@@ -77,20 +78,30 @@ class HttpClient:
 
         Never raises for what a server or a network does: an exception of requests holds
         the request, and so the key.
+
+        Raises:
+            CancelledError: The call was cancelled; the exchange ends at once.
         """
+        exchange, call = Exchange(deadline), current_call()
+        with call.stopping(exchange.stop):
+            reply = self._reply(exchange, url, body)
+        if call.cancelled:
+            raise CancelledError
+        return reply
+
+    def _reply(self, exchange: Exchange, url: str, body: bytes) -> HttpReply | HttpFailure:
         session, threads = self._open()
-        exchange = Exchange(deadline)
         try:
-            call = threads.submit(self._exchange, session, exchange, url, body)
+            running = threads.submit(self._exchange, session, exchange, url, body)
         except RuntimeError:  # no further thread to be had, as after the main thread's end
             return self._exchange(session, exchange, url, body)
         try:
-            return call.result(deadline.left())
+            return running.result(exchange.deadline.left())
         except TimeoutError:
             missing = "complete reply" if exchange.connected else "connection"
             return HttpFailure(f"no {missing} in time")
         finally:  # also when the caller is interrupted
-            call.cancel()
+            running.cancel()
             exchange.stop()
 
     def _exchange(

@@ -20,6 +20,7 @@ from qwen_rerank.scorers.remote.endpoint import Endpoint
 from qwen_rerank.scorers.remote.endpoint_pool import EndpointPool
 from qwen_rerank.scorers.remote.handshake import Checkup, Handshake
 from qwen_rerank.scorers.remote.key import checked_key
+from qwen_rerank.scorers.remote.request_pool import REQUESTS_PER_CALL, RequestPool
 from qwen_rerank.scorers.remote.rerank_client import RerankClient
 from qwen_rerank.scorers.remote.template import ClientTemplate
 from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scores
@@ -60,6 +61,7 @@ class RemoteScorer(BatchScorer):
     max_length: int = 8192
     prompt: PromptSpec = QWEN3
     _pool: EndpointPool = field(init=False, repr=False, compare=False)
+    _requests: RequestPool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         urls = [self.base_url] if isinstance(self.base_url, str) else list(self.base_url)
@@ -75,11 +77,13 @@ class RemoteScorer(BatchScorer):
         self._check_dialect()
         endpoints = [self._endpoint(url) for url in self.base_url]
         self._set("_pool", EndpointPool(endpoints, self.max_retries))
+        self._set("_requests", RequestPool())
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
-        """See `BatchScorer.score_batch`; each request has the whole `timeout`.
+        """See `BatchScorer.score_batch`; several requests are under way at once.
 
-        That of the first one counts from the start of the call, with the time in queues.
+        Each request has the whole `timeout`. That of the first ones, which are sent at once,
+        counts from the start of the call, so that a call with few requests keeps to it.
 
         The error of a request is one of these:
         ScorerUnavailableError: No server answered in time; it may heal.
@@ -90,12 +94,14 @@ class RemoteScorer(BatchScorer):
         Raises:
             ConfigError: The server can't take an instruction, or not this template.
         """
-        started = current_call().started
-        outcomes: list[Outcome] = []
-        for request in requests:
-            outcomes.append(self._outcome(request, Deadline(started + self.timeout)))
-            started = time.monotonic()
-        return outcomes
+        call = current_call()
+
+        def outcome(item: tuple[int, RerankRequest]) -> Outcome:
+            place, request = item
+            started = call.started if place < REQUESTS_PER_CALL else time.monotonic()
+            return self._outcome(request, Deadline(started + self.timeout).before(call.ends))
+
+        return self._requests.map(outcome, list(enumerate(requests)))
 
     def check(self) -> list[Checkup]:
         """Check each server now: its dialect and what is wrong with its scores, if anything.

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from qwen_rerank.cutting import cut_to_tokens
 from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.types import RerankRequest
 
@@ -59,10 +60,8 @@ class ClientTemplate:
         room = max(1, self.max_length - len(tokenizer.encode(around, add_special_tokens=False)))
 
         def cut(text: str) -> tuple[str, bool]:
-            offsets = tokenizer.encode(f" {text}", add_special_tokens=False).offsets
-            return (
-                (text, False) if len(offsets) <= room else (text[: offsets[room - 1][1] - 1], True)
-            )
+            start = cut_to_tokens(text, room, tokenizer)
+            return start, len(start) < len(text)
 
         return cut
 
