@@ -414,6 +414,19 @@ def test_a_document_that_needs_too_much_memory_fails_alone(
         close(good.result(), plainly(MANY[:2]))
 
 
+def test_a_query_without_memory_for_its_prefix_fails_alone(
+    tiny_model: Path, plainly: Plainly, processor: str
+) -> None:
+    """Its prefix has 205 tokens; none of its documents can be scored without it."""
+    engine, backbone = load_engine(tiny_model, 100_000)
+    Scarce(backbone, 150)
+    good = [query(0, 10, 70), query(1, 64)]
+    first, bad, last = engine.log_odds([good[0], query(2, 20, 30), good[1]])
+    assert isinstance(bad, ScorerError)
+    assert "no memory for 205 tokens" in str(bad)
+    close([first, last], plainly(good))
+
+
 def test_prompts_up_to_the_limit_and_beyond(tmp_path: Path, qwen3_tokenizer: Tokenizer) -> None:
     folder = save_causal(tmp_path, qwen3_tokenizer, max_position_embeddings=600)
     documents = ["word " * n for n in (1, 100, 498, 520, 530, 531, 532, 540, 5000)]

@@ -236,6 +236,41 @@ def other_head(folder: Path) -> None:
     add(folder, lm_head__weight=torch.ones(16384, HIDDEN).cumsum(0))
 
 
+def other_head_shape(folder: Path) -> None:
+    add(folder, lm_head__weight=torch.ones(9, HIDDEN))
+
+
+def packed_integers(folder: Path) -> None:
+    add(folder, model__layers__0__mlp__up_proj__qweight=torch.ones(2, 2))
+
+
+def packed_zeros(folder: Path) -> None:
+    add(folder, model__layers__0__mlp__up_proj__qzeros=torch.ones(2, 2))
+
+
+def classifier_weights(folder: Path) -> None:
+    add(folder, score__weight=torch.ones(1, HIDDEN))
+
+
+def unknown_tensor(folder: Path) -> None:
+    add(folder, vision__weight=torch.ones(2))
+
+
+def no_norm(folder: Path) -> None:
+    change_tensors(folder, lambda t: t.pop("model.norm.weight"))
+
+
+def three_labels(folder: Path) -> None:
+    to_classifier(folder, [0, 1, 2])
+
+
+def few_rows(folder: Path) -> None:
+    """As a vocabulary that was cut, with the whole tokenizer."""
+    name = "model.embed_tokens.weight"
+    change_tensors(folder, lambda t: t.update({name: t[name][:1000].clone()}))
+    configure(folder, vocab_size=1000)
+
+
 # files
 
 
@@ -272,6 +307,49 @@ def classifier_config(folder: Path) -> None:
 
 def narrow(folder: Path) -> None:
     configure(folder, intermediate_size=500)
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def missing_shard(folder: Path) -> None:
+    name = "model-00001-of-00002.safetensors"
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    write(folder, "model.safetensors.index.json", {"weight_map": {"a": name}})
+
+
+def empty_index(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    write(folder, "model.safetensors.index.json", {"metadata": {}})
+
+
+def half_a_download(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def broken(name: str) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        write(folder, name, '{"half')
+
+    return harm
+
+
+def with_config(**values: Any) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        configure(folder, **values)
+
+    return harm
+
+
+def listed_logit_score(folder: Path) -> None:
+    logit_score(folder)
+    write(folder, "1_LogitScore/config.json", [])
 
 
 # folders from strangers
@@ -329,7 +407,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (other_head, "another lm_head.weight"),
     (adapter, "adapter_config.json: a LoRA adapter .*merge it"),
     (model_optimizer, "hf_quant_config.json: quantised"),
-    (quantised, "quantization_config: quantised"),
+    (quantised, r"quantization_config \(fp8\): quantised .* base_url"),
     (pointer("model.safetensors"), "model.safetensors is a Git LFS pointer.*git lfs pull"),
     (pointer("tokenizer.json"), "tokenizer.json is a Git LFS pointer.*git lfs pull"),
     (pointer("config.json"), "config.json is a Git LFS pointer.*git lfs pull"),
@@ -348,6 +426,30 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (million_layers, "num_hidden_layers must be a whole number from 1 to 1024, it is 1000000"),
     (thousand_layers, r"lack layers\.5 to layers\.999"),
     (huge, "has the shape"),
+    (other_head_shape, r"lm_head.weight has the shape \[9, 256\], \[16384, 256\] is wanted"),
+    (packed_integers, r"unknown tensors .*qweight.*: quantised"),
+    (packed_zeros, r"unknown tensors .*qzeros.*: quantised"),
+    (classifier_weights, "unknown tensors .*score.weight.*name .*Qwen3ForSequenceClassification"),
+    (unknown_tensor, "unknown tensors .*vision.weight.*not a Qwen3 reranker as published"),
+    (no_norm, r"lack \['model.norm.weight'\] \(1 in all\): are the files complete"),
+    (three_labels, "has 1 or 2 labels, .* has 3"),
+    (few_rows, "the tokenizer has 16384 tokens, the model 1000"),
+    (no_config, "holds no config.json: give a model folder"),
+    (no_weights, "holds no model.safetensors: only safe tensors are read; convert"),
+    (missing_shard, "holds no model-00001-of-00002.safetensors"),
+    (empty_index, "must hold a weight_map"),
+    (half_a_download, "model.safetensors can't be read: .*download it again"),
+    (broken("config.json"), "config.json can't be read"),
+    (broken("tokenizer.json"), "tokenizer.json can't be read"),
+    (broken("modules.json"), "modules.json can't be read"),
+    (with_config(architectures=["LlamaForCausalLM"]), r"names \['LlamaForCausalLM'\]"),
+    (with_config(architectures=None), "must name the architecture .*, it names None"),
+    (with_config(use_sliding_window=True), "sets use_sliding_window"),
+    (with_config(num_hidden_layers="5"), "num_hidden_layers must be a whole number"),
+    (with_config(max_position_embeddings=0), "max_position_embeddings must be a whole number"),
+    (with_config(hidden_size="wide"), "config.json can't be read"),
+    (with_config(quantization_config={"quant_method": "awq"}), r"\(awq\): quantised"),
+    (listed_logit_score, "must hold an object, it holds list"),
 ]
 
 
@@ -359,6 +461,12 @@ def test_a_folder_is_refused_with_the_remedy(
     with pytest.raises(ModelLoadError, match=message) as raised:
         scores(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_answers_must_be_single_tokens(folder: Path) -> None:
+    spec = PromptSpec(yes="certainly not one token")
+    with pytest.raises(ModelLoadError, match="the answer 'certainly not one token' must be one"):
+        LocalScorer(str(folder), "cpu", prompt=spec).score(QUERY, DOCUMENTS)
 
 
 def test_a_prompt_of_its_own_is_what_a_template_is_compared_with(folder: Path) -> None:

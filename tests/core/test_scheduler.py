@@ -29,11 +29,15 @@ def query(name: int, count: int, length: int = LENGTH, call: Call | None = None)
 def run(scheduler: Scheduler, budget: int = BUDGET) -> ScheduledBatch:
     """Schedule a batch and complete it."""
     batch = scheduler.schedule(budget)
+    complete(scheduler, batch)
+    return batch
+
+
+def complete(scheduler: Scheduler, batch: ScheduledBatch) -> None:
     for share in batch.shares.values():
         if share.prefix.stored_in is not None:
             share.prefix.stored_in.states = torch.zeros(1, 2, PREFIX, 1, 1)
     scheduler.complete(batch, [0.5] * batch.documents)
-    return batch
 
 
 def test_small_queries_overtake_a_large_one() -> None:
@@ -173,3 +177,46 @@ def test_throughput_follows_the_latest_batches() -> None:
         for _ in range(50):
             throughput.learn(950, speed)
     assert throughput.seconds(1000) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_failed_batch_costs_only_the_query_that_can_not_be_scored() -> None:
+    """The others are scored in batches of their own."""
+    scheduler = Scheduler()
+    good, bad, late = (query(name, 5) for name in (1, 2, 3))
+    for one in (good, bad, late):
+        scheduler.add(one)
+    failed = 0
+    while not all(one.result.done() for one in (good, bad, late)):
+        batch = scheduler.schedule(BUDGET)
+        if bad in batch.shares:
+            failed += 1
+            scheduler.complete(batch, RuntimeError("broken"))
+        else:
+            complete(scheduler, batch)
+    assert good.result.result() == late.result.result() == [0.5] * 5
+    assert str(bad.result.exception()) == "broken"
+    assert failed == 2, "once with others, once alone"
+
+
+def test_queries_share_batches_again_after_a_failed_one() -> None:
+    scheduler = Scheduler()
+    queries = [query(name, 40) for name in (1, 2)]
+    for one in queries:
+        scheduler.add(one)
+    scheduler.complete(scheduler.schedule(BUDGET), RuntimeError("broken"))
+    sizes = [len(run(scheduler).shares) for _ in range(4)]
+    assert sizes[:2] == [1, 1]
+    assert 2 in sizes[2:]
+
+
+def test_each_query_ends_with_an_error_of_its_own() -> None:
+    """Each caller raises it in a thread of its own, which adds frames to it."""
+    scheduler, queries = Scheduler(), [query(name, 1) for name in (1, 2, 3)]
+    for one in queries:
+        scheduler.add(one)
+    error = RuntimeError("the thread ended")
+    scheduler.fail(error)
+    errors = [one.result.exception() for one in queries]
+    assert len({id(own) for own in errors}) == 3
+    assert {str(own) for own in errors} == {"the thread ended"}
+    assert all(own is not None and own.__cause__ is error for own in errors)

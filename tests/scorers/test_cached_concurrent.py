@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from qwen_rerank import InvalidInputError, ScorerUnavailableError
+from qwen_rerank.call import Call
+from qwen_rerank.errors import DeadlineError
 from qwen_rerank.testing import FakeScorer
 from tests.scorers.batches import Batches, cached, plain, requests
 from tests.server.running import wait_until
@@ -43,8 +46,31 @@ def test_equal_requests_at_the_same_time_are_scored_once() -> None:
     assert len(slow.calls) == 1
     slow.error = ScorerUnavailableError("down")
     calls = score_at_once(5, "x", ["y"])
-    assert all(isinstance(call.exception(), ScorerUnavailableError) for call in calls)
+    errors = [call.exception() for call in calls]
+    assert all(isinstance(error, ScorerUnavailableError) for error in errors)
+    assert len({id(error) for error in errors}) == 5, "each thread raises its own"
     assert len(slow.calls) == 2
+
+
+def test_a_waiting_thread_keeps_to_its_own_deadline() -> None:
+    started, goes_on = threading.Event(), threading.Event()
+
+    def slow(query: str, document: str) -> float:
+        started.set()
+        assert goes_on.wait(20)
+        return 0.5
+
+    scorer = cached(FakeScorer(slow))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(scorer.score, "a", ["a"])
+        assert started.wait(20)
+        try:
+            with Call(time.monotonic() + 0.1).active(), pytest.raises(DeadlineError):
+                scorer.score("a", ["a"])
+            assert not first.done()
+        finally:
+            goes_on.set()
+        assert first.result(20) == [0.5]
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, InvalidInputError])

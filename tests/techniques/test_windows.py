@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from langchain_core.documents import Document
 from llama_index.core.schema import NodeWithScore, TextNode
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
@@ -23,6 +25,9 @@ from qwen_rerank import (
     WindowScorer,
     load,
 )
+from qwen_rerank.call import BatchReport, Call
+from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
+from qwen_rerank.scorers.local.model_folder import read_tokenizer
 from qwen_rerank.splitting import token_counter
 
 QUERY = "How long does a refund for damaged goods take?"
@@ -84,6 +89,54 @@ def test_a_long_query_makes_no_thousands_of_windows(tiny_model: Path) -> None:
     assert len(best.score(query, ["Beijing"])) == 1
     with pytest.raises(InvalidInputError, match="windows of at least 32 tokens"):
         best.score(query, ["red blue " * 500])
+
+
+def test_a_window_without_memory_leaves_its_document_without_a_score() -> None:
+    """The best part may be the one that was not read. Other documents keep their scores."""
+    tokenizer = read_tokenizer(BUILTIN_FOLDER)
+    ids = {text: set(tokenizer.encode(text).ids) for text in (QUERY, TALK, *SHORT, " zebra")}
+    poison = torch.tensor(sorted(ids.pop(" zebra") - set().union(*ids.values())))
+    assert len(poison)
+
+    def scarce(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, torch.nn.Embedding) and torch.isin(given[0], poison).any():
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    scorer = WindowScorer("builtin", device="cpu", max_length=LENGTH)
+    documents = [SHORT[0], f"{TALK} zebra {TALK}", TALK]
+    plain = scorer.score(QUERY, [SHORT[0], TALK])
+    hook = register_module_forward_pre_hook(scarce)
+    try:
+        [outcome] = scorer.score_batch([RerankRequest(QUERY, documents)])
+    finally:
+        hook.remove()
+    assert isinstance(outcome, Scores)
+    assert "no memory" in str(outcome.documents[1].reason)
+    assert [outcome.documents[place].score for place in (0, 1, 2)] == [
+        pytest.approx(plain[0], abs=1e-6),
+        None,
+        pytest.approx(plain[1], abs=1e-6),
+    ]
+
+
+def test_reports_count_a_long_document_once() -> None:
+    """Such as those of a progress bar."""
+    reports: list[BatchReport] = []
+    scorer = WindowScorer("builtin", device="cpu", max_length=LENGTH)
+    with Call(on_batch=reports.append).active():
+        scorer.score(QUERY, [*SHORT, TALK, TALK + ANSWER])
+    assert sum(report.documents for report in reports) == len(SHORT) + 2
+
+
+def test_the_tokens_of_all_windows_count() -> None:
+    scorer = WindowScorer("builtin", device="cpu", max_length=LENGTH)
+    cut = LocalScorer("builtin", device="cpu", max_length=LENGTH)
+    [read], [start] = (s.score_batch([RerankRequest(QUERY, [TALK])]) for s in (scorer, cut))
+    assert isinstance(read, Scores)
+    assert isinstance(start, Scores)
+    assert start.tokens == LENGTH
+    assert (read.tokens or 0) > LENGTH
+    assert (read.tokens or 0) % LENGTH == 0
 
 
 def langchain_best(settings: dict[str, Any]) -> str:

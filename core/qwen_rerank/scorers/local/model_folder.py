@@ -103,8 +103,9 @@ def _check_values(path: Path, config: dict[str, Any]) -> None:
             f"{path} sets use_sliding_window: no published Qwen3-Reranker does, and packs let "
             "every token see all before it"
         )
-    if config.get("quantization_config"):
-        raise ModelLoadError(f"{path} sets quantization_config: {QUANTISED}")
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise ModelLoadError(f"{path} sets quantization_config ({method}): {QUANTISED}")
     layers = config.get("num_hidden_layers")
     if type(layers) is not int or not 1 <= layers <= MAX_LAYERS:
         raise ModelLoadError(
