@@ -1,113 +1,41 @@
-"""One document that a server does not take costs no other document its score.
-
-The replies are those of real servers; sources: issues of llama.cpp, vLLM, TEI and others.
-"""
+"""One document that a server does not take costs no other document its score."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from langchain_core.documents import Document
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-import langchain_qwen_rerank
-import llama_index_qwen_rerank
 from qwen_rerank import RemoteRejectedError, RemoteScorer, ScorerUnavailableError, load
 from qwen_rerank.scorers import breaker
 from tests.remote.fault_server import Received
 from tests.remote.outcomes import cut, outcome_of, scores_of, values
+from tests.remote.refusing_servers import (
+    LIMIT,
+    LONG,
+    QUERY,
+    TEI,
+    TOO_LONG,
+    WORSE,
+    alone_and_in_a_fleet,
+    null_for_blanks,
+    refusing_blanks,
+    refusing_long,
+    requests_to,
+    started,
+)
 from tests.remote.servers import Reply, Server, common_answer, own_answer, running, tei_answer
 
-QUERY = "red wine"
-LIMIT = 512
-LONG = "wine " * 3000
-"""Of about 3,000 tokens; the servers count one for each word."""
-WORSE = "é" * 9000
-"""Long, and refused however short it is."""
 DOCUMENTS = ["red sea", "red wine", LONG, "blue sea"]
 
-LLAMA_CPP = "input is too large to process. increase the physical batch size"
-VLLM = (
-    "This model's maximum context length is 512 tokens. However, you requested {given} tokens "
-    "in the input for score generation. Please reduce the length of the input."
-)
-VLLM_NEW = (
-    "This model's maximum context length is 512 tokens. However, you requested 0 output tokens "
-    "and your prompt contains at least 513 input tokens, for a total of at least 513 tokens. "
-    "Please reduce the length of the input prompt or the number of requested output tokens. "
-    "(parameter=input_tokens, value=513)"
-)
-TEI = "Input validation error: `inputs` must have less than 512 tokens. Given: {given}"
-TOO_LONG: dict[str, tuple[int, Callable[[int], Any]]] = {
-    "llama.cpp": (500, lambda given: {"error": {"code": 500, "message": LLAMA_CPP}}),
-    "llama.cpp, with numbers": (
-        500,
-        lambda given: {
-            "error": {
-                "code": 500,
-                "message": f"input ({given} tokens) is too large to process. increase the "
-                "physical batch size (current batch size: 512)",
-            }
-        },
-    ),
-    "vLLM": (400, lambda given: {"message": VLLM.format(given=given), "code": 400}),
-    "vLLM, newer": (400, lambda given: {"error": {"message": VLLM_NEW, "code": 400}}),
-    "TEI": (413, lambda given: {"error": TEI.format(given=given), "error_type": "Validation"}),
-    "SGLang": (
-        400,
-        lambda given: {
-            "message": f"The input ({given} tokens) is longer than the model's context length "
-            "(512 tokens)."
-        },
-    ),
-}
 every_way = pytest.mark.parametrize("way", TOO_LONG)
-alone_and_in_a_fleet = pytest.mark.parametrize("servers", [1, 2])
-
-
-def refusing_long(way: str) -> Callable[[Received], Reply]:
-    """Refuses a request in which one document has too many tokens, as that server does."""
-    status, body = TOO_LONG[way]
-
-    def answer(received: Received) -> Reply:
-        for text in received.documents:
-            given = len((received.body["query"] + " " + text).split())
-            if given > LIMIT or "é" in text:
-                return status, body(max(given, LIMIT + 1))
-        return own_answer(received)
-
-    return answer
-
-
-def refusing_blanks(received: Received) -> Reply:
-    if all(text.strip() for text in received.documents):
-        return own_answer(received)
-    message = "text input should not be empty.: input.documents"
-    return 400, {"code": "InvalidParameter", "message": message}
-
-
-def null_for_blanks(received: Received) -> Reply:
-    status, reply = own_answer(received)
-    for item in reply["reranked_documents"]:
-        item["score"] = item["score"] if received.documents[item["index"]].strip() else None
-    return status, reply
 
 
 def scorer_of(servers: list[Server], **options: Any) -> RemoteScorer:
     settings = {"dialect": "qwen-rerank", "canary": False, **options}
     return RemoteScorer([server.url for server in servers], "m", **settings)
-
-
-def requests_to(servers: list[Server]) -> int:
-    return sum(len(server.received) for server in servers)
-
-
-def started(stack: ExitStack, answer: Callable[[Received], Reply], count: int) -> list[Server]:
-    return [stack.enter_context(running(answer)) for _ in range(count)]
 
 
 @every_way
@@ -286,76 +214,6 @@ def test_max_length_holds_for_a_server_that_cuts_nothing(dialect: str) -> None:
         scores = scores_of(scorer, QUERY, ["red", "red " * 1000])
         assert cut(scores) == {1}
         assert 400 < len(server.received[0].documents[1]) <= 4 * 512
-
-
-# through the adapters
-
-
-async def langchain(documents: list[str], **settings: Any) -> list[tuple[str, Any, Any]]:
-    compressor = langchain_qwen_rerank.QwenRerank(**settings)
-    given = [Document(text) for text in documents]
-    found = await compressor.acompress_documents(given, QUERY)
-    return [
-        (d.page_content, d.metadata.get("relevance_score"), d.metadata.get("rerank_error"))
-        for d in found
-    ]
-
-
-async def langchain_sync(documents: list[str], **settings: Any) -> list[tuple[str, Any, Any]]:
-    compressor = langchain_qwen_rerank.QwenRerank(**settings)
-    given = [Document(text) for text in documents]
-    found = await asyncio.to_thread(compressor.compress_documents, given, QUERY)
-    return [
-        (d.page_content, d.metadata.get("relevance_score"), d.metadata.get("rerank_error"))
-        for d in found
-    ]
-
-
-async def llama_index(documents: list[str], **settings: Any) -> list[tuple[str, Any, Any]]:
-    postprocessor = llama_index_qwen_rerank.QwenRerank(**settings)
-    nodes = [NodeWithScore(node=TextNode(text=text)) for text in documents]
-    found = await postprocessor.apostprocess_nodes(nodes, QueryBundle(QUERY))
-    return [(n.node.get_content(), n.score, n.node.metadata.get("rerank_error")) for n in found]
-
-
-async def llama_index_sync(documents: list[str], **settings: Any) -> list[tuple[str, Any, Any]]:
-    postprocessor = llama_index_qwen_rerank.QwenRerank(**settings)
-    nodes = [NodeWithScore(node=TextNode(text=text)) for text in documents]
-    found = await asyncio.to_thread(postprocessor.postprocess_nodes, nodes, QueryBundle(QUERY))
-    return [(n.node.get_content(), n.score, n.node.metadata.get("rerank_error")) for n in found]
-
-
-WAYS = {
-    "500": (refusing_long("llama.cpp"), WORSE),
-    "400": (refusing_long("vLLM"), WORSE),
-    "413": (refusing_long("TEI"), WORSE),
-    "null": (null_for_blanks, " "),
-    "blank": (refusing_blanks, ""),
-}
-
-
-@alone_and_in_a_fleet
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("call", [langchain, langchain_sync, llama_index, llama_index_sync])
-async def test_three_scores_and_one_document_below_them(
-    call: Callable[..., Awaitable[list[tuple[str, Any, Any]]]], way: str, servers: int
-) -> None:
-    answer, bad = WAYS[way]
-    with ExitStack() as stack:
-        fleet = started(stack, answer, servers)
-        urls = [server.url for server in fleet]
-        found = await call(
-            [bad, "red sea", "red wine", "blue sea"],
-            base_url=urls,
-            dialect="qwen-rerank",
-            canary=False,
-            on_error="raise",
-        )
-        assert [text for text, _, _ in found] == ["red wine", "red sea", "blue sea", bad]
-        assert [score for _, score, _ in found[:3]] == [1, 0.5, 0]
-        assert found[3][2], "it says why it has no score"
-        assert not any(reason for _, _, reason in found[:3])
-        assert requests_to(fleet) <= 3
 
 
 async def test_a_reranker_marks_what_was_cut() -> None:
