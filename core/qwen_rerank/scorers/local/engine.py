@@ -150,10 +150,11 @@ class Engine:
     def _complete(
         self, batch: ScheduledBatch, odds: Sequence[DocumentOdds] | Exception, start: float
     ) -> None:
-        report = _report(batch, start)
-        _tell(batch, report)
+        report, failed = _report(batch, start), isinstance(odds, Exception)
+        if not failed:
+            _tell(batch, report)
         with self._lock:
-            if not isinstance(odds, Exception):
+            if not failed:
                 self._throughput.learn(report.tokens, report.seconds)
             self._scheduler.complete(batch, odds)
 
