@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +16,6 @@ from qwen_rerank.types import RerankRequest, Scores
 from tests.remote.fault_server import Received
 from tests.remote.outcomes import values
 from tests.remote.servers import Reply, own_answer, running
-from tests.server.running import wait_until
 
 PATIENCE = 30.0
 
@@ -88,6 +87,18 @@ def test_a_few_requests_share_one_timeout() -> None:
         silent.set()
 
 
+class Watched(list[str]):
+    """Tells when all of its items are in the queue."""
+
+    def __init__(self, items: list[str]) -> None:
+        super().__init__(items)
+        self.queued = threading.Event()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        self.queued.set()
+
+
 def test_a_small_call_is_not_behind_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a single thread, where the order of the work is plain to see."""
     monkeypatch.setattr(request_pool, "MAX_THREADS", 1)
@@ -100,16 +111,14 @@ def test_a_small_call_is_not_behind_a_large_one(monkeypatch: pytest.MonkeyPatch)
         order.append(item)
         return item
 
-    def submitted(count: int) -> Callable[[], bool]:
-        return lambda: pool._threads._work_queue.qsize() >= count  # noqa: SLF001
-
+    few = Watched(["small 0", "small 1"])
     with ThreadPoolExecutor(2) as callers:
         large = callers.submit(pool.map, work, [f"large {n}" for n in range(40)])
         assert begun.wait(PATIENCE)
-        small = callers.submit(pool.map, work, ["small 0", "small 1"])
-        wait_until(submitted(REQUESTS_PER_CALL + 1))
+        small = callers.submit(pool.map, work, few)
+        assert few.queued.wait(PATIENCE)
         goes_on.set()
-        assert small.result(PATIENCE) == ["small 0", "small 1"]
+        assert small.result(PATIENCE) == few
         assert len(large.result(PATIENCE)) == 40
     assert order.index("small 1") < 2 * REQUESTS_PER_CALL
 
