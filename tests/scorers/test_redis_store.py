@@ -31,7 +31,7 @@ from qwen_rerank.testing import FakeScorer
 from tests.scorers.batches import cached
 
 Make = Callable[..., RedisStore]
-SCORES = {b"a" * 16: DocumentScore(0.25), b"b" * 16: DocumentScore(1 / 3, truncated=True)}
+SCORES = {b"a" * 16: DocumentScore(0.25), b"b" * 16: DocumentScore(1 / 3, None, True, 7)}
 MANY = {number.to_bytes(16, "big"): DocumentScore(0.5) for number in range(2500)}
 
 

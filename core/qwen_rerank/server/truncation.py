@@ -41,7 +41,7 @@ class Truncation:
         return kept, frozenset(place for place, (text, start) in pairs if len(start) < len(text))
 
     def _cut(self, text: str, max_tokens: int | None) -> str:
-        if max_tokens is None or len(text) * 4 <= max_tokens:  # no token is shorter than a byte
+        if max_tokens is None or len(text) * 4 < max_tokens:  # no token is shorter than a byte
             return text
         if self._tokenizer is None:
             return cut_to_bytes(text, max_tokens * BYTES_PER_TOKEN)
