@@ -257,6 +257,7 @@ CLIENTS = [
             "kwargs": "{}",
         },
     ),
+    Client("clients of llama.cpp", "/reranking", WITH_TOP_N),
     Client("TEI raw scores", "/rerank", TEI | {"raw_scores": True}, tei_raw),
     Client("vLLM score", "/score", {"model": "m", "text_1": QUERY, "text_2": TEXTS}, vllm_score),
     Client(
