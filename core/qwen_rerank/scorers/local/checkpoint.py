@@ -106,7 +106,8 @@ def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
         with torch.device("meta"):
             return Qwen3Model(Qwen3Config.from_dict(known))
     except Exception as error:  # transformers and torch raise every kind for a wrong value
-        raise ModelLoadError(f"{folder / 'config.json'} can't be read: {error}") from error
+        reason = " ".join(str(error).split())  # some have several lines
+        raise ModelLoadError(f"{folder / 'config.json'} can't be read: {reason}") from error
 
 
 def _check_tensors(folder: Path, config: dict[str, Any], weights: Weights, backbone: Any) -> None:
