@@ -4,15 +4,17 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
 DONE := $(VENV)/.installed
+DEMO := $(VENV)/.demo
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo test check lint types wheel bench train-smoke clean
+.PHONY: help demo test check lint types wheel release bench train-smoke clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-demo: $(DONE) ## The FAISS RAG demo on the built-in model, without any hub
+demo: $(DEMO) ## The FAISS RAG demo on the built-in model, without any hub
 	$(BIN)/python -m examples.faiss_rag_demo
 
 test: $(DONE) ## Every test that can run here, in two processes
@@ -31,8 +33,13 @@ types: $(DONE) ## mypy --strict
 wheel: $(DONE) ## Build the wheel and test it away from the source, with each extra
 	$(BIN)/python -m tests.wheel.check
 
+release: check ## Build dist/ after every check; .github/workflows/release.yml publishes it
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md
-	$(BIN)/pip install -q --group bench
+	$(PIP) install -q --group bench
 	PYTHONPATH=core:. $(BIN)/python -m benchmarks.local
 
 train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
@@ -42,12 +49,22 @@ clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist
 
 # torch comes first, so that no other package chooses its build
+define SET_UP
+	@echo "[1/3] creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --upgrade "pip>=25.1"
+	@if command -v nvidia-smi >/dev/null; then echo "[2/3] torch with CUDA comes with the packages"; \
+	else echo "[2/3] installing $(TORCH)"; $(PIP) install --quiet $(TORCH); fi
+endef
+
 $(DONE): pyproject.toml
-	@echo "Setting up $(VENV), which takes some minutes the first time"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@if command -v nvidia-smi >/dev/null; then echo "NVIDIA GPU: torch comes with CUDA"; \
-	else echo "No NVIDIA GPU: $(TORCH), the CPU build if pip is offered one"; \
-	$(BIN)/python -m pip install "$(TORCH)"; fi
-	$(BIN)/python -m pip install --editable ".[all]" --group check
+	$(SET_UP)
+	@echo "[3/3] installing all packages and the tools for tests, which takes some minutes"
+	@$(PIP) install --quiet --editable ".[all]" --group check
+	@touch $@ $(DEMO)
+
+$(DEMO): pyproject.toml
+	$(SET_UP)
+	@echo "[3/3] installing what the demo needs"
+	@$(PIP) install --quiet --editable ".[local]" --group demo
 	@touch $@

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -17,10 +17,16 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import Limits, RerankAdapter
+from qwen_rerank.adapter import Limits, QueryKeywords, RerankAdapter
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.metadata import RELEVANCE_SCORE, kept_metadata, result_metadata, stale_keys
 from qwen_rerank.settings import AdapterSettings
+
+
+class QwenRerankKeywords(QueryKeywords, total=False):
+    """The settings of `QwenRerank`."""
+
+    document_formatter: Callable[[Document], str] | None
 
 
 class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
@@ -43,6 +49,10 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         default=None, exclude=True, repr=False
     )
     """The text of a document that is scored; `None` means its `page_content`."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **settings: Unpack[QwenRerankKeywords]) -> None: ...
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None

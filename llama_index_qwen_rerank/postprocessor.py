@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
@@ -17,11 +17,19 @@ from pydantic import ConfigDict
 from llama_index_qwen_rerank.nodes import reranked_node
 from qwen_rerank import ConfigError, InvalidInputError
 from qwen_rerank._validation import checked_query
-from qwen_rerank.adapter import RerankAdapter
+from qwen_rerank.adapter import QueryKeywords, RerankAdapter
 
 dispatcher = get_dispatcher(__name__)
 
 Ended = Callable[[list[NodeWithScore]], list[NodeWithScore]]
+
+
+class QwenRerankKeywords(QueryKeywords, total=False):
+    """The settings of `QwenRerank`."""
+
+    keep_retrieval_score: bool
+    metadata_mode: MetadataMode
+    callback_manager: CallbackManager
 
 
 class QwenRerank(RerankAdapter, BaseNodePostprocessor):
@@ -45,6 +53,10 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
     """Keep the retriever's score in `metadata["retrieval_score"]`, hidden from LLMs."""
     metadata_mode: MetadataMode = MetadataMode.EMBED
     """Which metadata is scored along with a node's text: as embedded, unless said otherwise."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **settings: Unpack[QwenRerankKeywords]) -> None: ...
 
     @classmethod
     def class_name(cls) -> str:

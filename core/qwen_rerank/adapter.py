@@ -15,6 +15,7 @@ from qwen_rerank.errors import ConfigError
 from qwen_rerank.expansion import Merge, phrasings
 from qwen_rerank.factory import load
 from qwen_rerank.feedback import FeedbackStore
+from qwen_rerank.keywords import AdapterKeywords
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.settings import AdapterSettings, RerankerSettings, ScorerSettings
 from qwen_rerank.types import RerankResult
@@ -59,6 +60,14 @@ class Limits(TypedDict, total=False):
 
     top_n: int | None
     score_threshold: float | None
+
+
+class QueryKeywords(AdapterKeywords, total=False):
+    """See `RerankAdapter`."""
+
+    query_expander: Any
+    query_merge: Merge
+    feedback: FeedbackStore | None
 
 
 class RerankAdapter(ScorerAdapter, AdapterSettings):

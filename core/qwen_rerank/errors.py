@@ -44,13 +44,21 @@ class ConfigError(QwenRerankError, ValueError):
     """A setting is unknown, has a wrong value, or contradicts another one."""
 
 
+INSTALL = 'pip install ".[{extra}]" in your clone of qwen-rerank\'s repository'
+"""How to get an extra, as long as the package is not on PyPI."""
+
+
 class MissingDependencyError(QwenRerankError, ImportError):
-    """An optional package is not installed; the message names the extra."""
+    """Optional packages are not installed; the message says how to install them.
+
+    Args:
+        package: What is missing, several separated by commas.
+        extra: The extra that installs it, several separated by commas.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f'{package!r} is needed here and is not installed: pip install "qwen-rerank[{extra}]"'
-        )
+        how = INSTALL.format(extra=extra)
+        super().__init__(f"{package!r} is needed here and is not installed: run {how}")
         self.package = package
         self.extra = extra
 

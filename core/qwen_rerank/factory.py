@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.keywords import RerankerKeywords
 from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.scorers.cached import CachedScorer
@@ -18,14 +19,14 @@ from qwen_rerank.settings import RerankerSettings, ScorerSettings
 from qwen_rerank.types import Scorer
 
 
-def load(settings: ScorerSettings | None = None, /, **fields: Any) -> Reranker:
+def load(settings: ScorerSettings | None = None, /, **fields: Unpack[RerankerKeywords]) -> Reranker:
     """Make a reranker from settings.
 
     Does no I/O: a model loads, and a server is asked, when the first documents come.
 
     Args:
-        settings: All settings in one object, or
-        **fields: the settings by name; see `RerankerSettings` for what there is.
+        settings: All settings in one object.
+        **fields: Or the settings by name; `help(qwen_rerank.RerankerSettings)` lists them.
 
     Raises:
         ConfigError: A setting is unknown or has a wrong value.

@@ -27,6 +27,7 @@ from qwen_rerank.scorers.remote.address import checked_base_url
 from qwen_rerank.scorers.remote.deadline import LONGEST
 from qwen_rerank.scorers.remote.dialects import AUTO, Template, checked_dialect
 from qwen_rerank.scorers.remote.key import checked_key
+from qwen_rerank.settings_help import add_help
 from qwen_rerank.types import Scorer
 
 VARIABLE = "QWEN_RERANK_"
@@ -127,6 +128,11 @@ class ScorerSettings(BaseModel):
         else:
             return
         raise ConfigError(reason)  # pydantic's own error, which may hold the key, is gone here
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        add_help(cls)
 
     @field_validator("*", mode="before")
     @classmethod

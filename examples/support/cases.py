@@ -1,16 +1,17 @@
-"""The five questions, each with ten candidates of which two or three answer it."""
+"""The demo's questions, each with ten documents of which two or three answer it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from examples.support.dense import DenseIndex, Embedder
 from qwen_rerank import Reranker
 
-FILE = Path(__file__).parent.parent / "data" / "five_cases.jsonl"
+DATA = Path(__file__).parent.parent / "data"
+FILES = (DATA / "five_cases_en.jsonl", DATA / "five_cases.jsonl")
 
 
 @dataclass(frozen=True)
@@ -24,34 +25,40 @@ class Case:
     key: int
     """Place of the one that answers it best."""
 
-    def hits(self, order: Sequence[int]) -> int:
-        """How many of the first three answer the question."""
-        return len(set(order[:3]) & set(self.relevant))
+
+@dataclass(frozen=True)
+class Outcome:
+    """The two orders of a case's documents, as places in `Case.documents`."""
+
+    case: Case
+    before: list[int]
+    """FAISS's order."""
+    after: list[int]
+    """The reranker's order."""
+
+    @property
+    def hits(self) -> tuple[int, int]:
+        """How many of the first three documents answer the question, before and after."""
+        relevant = set(self.case.relevant)
+        return len(relevant & set(self.before[:3])), len(relevant & set(self.after[:3]))
+
+    @property
+    def key_ranks(self) -> tuple[int, int]:
+        """Where the key document stands, from 1, before and after."""
+        key = self.case.key
+        return self.before.index(key) + 1, self.after.index(key) + 1
 
 
-def read_cases(file: Path = FILE) -> list[Case]:
+def read_cases(files: Sequence[Path] = FILES) -> list[Case]:
     """One case on each line."""
-    return [Case(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [Case(**json.loads(line)) for line in lines]
 
 
-def show_cases(cases: Sequence[Case], embed: Embedder, reranker: Reranker) -> None:
-    """Print FAISS's top 3 and the reranked top 3 of each case, and the mean of the hits."""
-    hits = []
+def run_cases(cases: Sequence[Case], embed: Embedder, reranker: Reranker) -> Iterator[Outcome]:
+    """Search with FAISS, then rerank, one case after another."""
     for case in cases:
         before = DenseIndex(case.documents, embed).search(case.query, len(case.documents))
         found = [case.documents[place] for place in before]
         after = [before[result.index] for result in reranker.rerank(case.query, found)]
-        hits.append((case.hits(before), case.hits(after)))
-        _show_case(case, before, after)
-    means = [sum(column) / len(cases) for column in zip(*hits, strict=True)]
-    print(f"\nTop-3 hits, mean of {len(cases)} questions: {means[0]:.1f} -> {means[1]:.1f}")
-
-
-def _show_case(case: Case, before: Sequence[int], after: Sequence[int]) -> None:
-    print(f"\n{case.query}")
-    for name, order in (("FAISS   ", before), ("Reranked", after)):
-        print(f"  {name} top 3, {case.hits(order)} of {len(case.relevant)} relevant")
-        for place in order[:3]:
-            mark = "+" if place in case.relevant else " "
-            print(f"    {mark} {case.documents[place][:60]}")
-    print(f"  key document: rank {before.index(case.key) + 1} -> {after.index(case.key) + 1}")
+        yield Outcome(case, before, after)

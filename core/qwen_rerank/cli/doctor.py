@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from qwen_rerank import (
-    LocalScorer,
     QwenRerankError,
     RemoteScorer,
+    Scorer,
     ScorerError,
     __version__,
     load_scorer,
@@ -72,7 +72,7 @@ def _findings(
 
 
 def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
-    remote = load_scorer(settings.model_copy(update={"cache_ttl": None, "fallback": None}))
+    remote = _scorer(settings)
     assert isinstance(remote, RemoteScorer)  # noqa: S101 - base_url is set
     for checkup in remote.check():
         yield "server", f"{checkup.base_url} speaks the dialect {checkup.dialect}"
@@ -123,8 +123,9 @@ def _canary(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
         raise ScorerError(f"the model prefers a wrong answer to {QUERY!r}: are its weights whole?")
 
 
-def _scorer(settings: ScorerSettings) -> LocalScorer:
-    return LocalScorer(settings.model, device=settings.device, dtype=settings.dtype)
+def _scorer(settings: ScorerSettings) -> Scorer:
+    """The scorer of these settings alone: no cache and no fallback."""
+    return load_scorer(settings.model_copy(update={"cache_ttl": None, "fallback": None}))
 
 
 def _version(package: str) -> str:

@@ -15,12 +15,12 @@ from qwen_rerank.cli.evaluation_view import EvaluationView
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.errors import ConfigError, ScorerError
 from qwen_rerank.evaluation import Dataset, Report, compare, read_dataset
-from qwen_rerank.evaluation.metrics import require_metrics
 from qwen_rerank.evaluation.plot import check_plot, plot
 from qwen_rerank.evaluation.progress import show_stage
 from qwen_rerank.evaluation.retrievers import LSA, STAGES, retrieve
 from qwen_rerank.evaluation.run import Run, write_run
 from qwen_rerank.evaluation.saved_run import saved_run
+from qwen_rerank.extras import require_extras
 from qwen_rerank.reranker import OnError
 from qwen_rerank.settings import RerankerSettings
 
@@ -70,6 +70,7 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Check, measure, print, then write what was wanted."""
     settings = EvaluationSettings(**given_settings(arguments, EvaluationSettings))
+    require_extras(*([] if settings.base_url else ["local"]), "eval")
     _check_outputs(arguments)
     with _continuable(arguments.output):
         report = _measure(arguments, settings)
@@ -83,7 +84,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Raise before any work if the results could not be measured or written."""
-    require_metrics()
     if arguments.plot:
         check_plot(arguments.plot)
     if arguments.output and arguments.output.is_file():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from importlib.util import find_spec
 from typing import Any
 
 from qwen_rerank.cli.options import given_settings
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_extras
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.settings import VARIABLE
 
@@ -68,11 +67,15 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until a signal ends it."""
-    for package in ("asgi_correlation_id", "fastapi", "uvicorn", "prometheus_client"):
-        if find_spec(package) is None:
-            raise MissingDependencyError(package, "server")
+    settings = ServerSettings(**given_settings(arguments, ServerSettings))
+    require_extras(*_extras(settings))
     from qwen_rerank.server.lifecycle import serve
 
-    settings = ServerSettings(**given_settings(arguments, ServerSettings))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # or it warns after a fork
     serve(settings, lambda line: print(line, flush=True))
+
+
+def _extras(settings: ServerSettings) -> list[str]:
+    """What these settings need, so that one message names all that is missing."""
+    wanted = {"local": settings.base_url is None, "server": True, "ui": settings.ui}
+    return [extra for extra, needed in wanted.items() if needed]

@@ -174,4 +174,4 @@ def _add_layers(app: FastAPI, service: Service) -> None:
 
 
 def _no_page() -> JSONResponse:
-    return refuse(404, 'there is no page here: it needs pip install "qwen-rerank[ui]", no --no-ui')
+    return refuse(404, "there is no page here: it needs the extra ui, and no --no-ui")

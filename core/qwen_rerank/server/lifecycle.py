@@ -66,11 +66,11 @@ def serve(settings: ServerSettings, say: Say) -> None:
         QwenRerankError: The settings or the model are not usable.
         OSError: The port is taken.
     """
+    listening = _listen(settings)
     log_as_json()
     service = Service(settings)
     app = make_app(service)
     log_as_json()  # again, for Streamlit has given uvicorn's loggers its own handlers
-    listening = _listen(settings)
     config = limited_config(
         app,
         settings.max_connections,
@@ -117,7 +117,8 @@ def _listen(settings: ServerSettings) -> socket.socket:
         listening.bind((settings.host, settings.port))
     except OSError as error:
         listening.close()
-        raise OSError(f"can't listen on {settings.host}:{settings.port}: {error}") from None
+        where = f"{settings.host}:{settings.port}"
+        raise OSError(f"can't listen on {where}: {error}; choose another with --port") from None
     listening.set_inheritable(True)
     return listening
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
+from qwen_rerank.extras import require_extras
 from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
 from qwen_rerank.scorers.local.hub import BUILTIN, local_folder
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
@@ -58,9 +58,7 @@ class LocalScorer(BatchScorer):
     def __post_init__(self) -> None:
         if self.max_length < 1:
             raise ConfigError(f"max_length must be at least 1 token, got {self.max_length}")
-        missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
-        if missing:
-            raise MissingDependencyError(", ".join(missing), "local")
+        require_extras("local")
         _check_transformers()
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
