@@ -11,7 +11,8 @@ from examples.support.dense import DenseIndex, Embedder
 from qwen_rerank import Reranker
 
 DATA = Path(__file__).parent.parent / "data"
-FILES = (DATA / "five_cases_en.jsonl", DATA / "five_cases.jsonl")
+ENGLISH = DATA / "five_cases_en.jsonl"
+CHINESE = DATA / "five_cases.jsonl"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Outcome:
         return self.before.index(key) + 1, self.after.index(key) + 1
 
 
-def read_cases(files: Sequence[Path] = FILES) -> list[Case]:
+def read_cases(files: Sequence[Path] = (ENGLISH, CHINESE)) -> list[Case]:
     """One case on each line."""
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return [Case(**json.loads(line)) for line in lines]

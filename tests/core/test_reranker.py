@@ -183,8 +183,8 @@ def test_load_takes_settings_by_name_or_as_one_object() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.scorers.local.scorer.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "qwen-rerank\[local\]"'):
+    monkeypatch.setattr("qwen_rerank.extras.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "\.\[local\]"'):
         load()
 
 

@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from examples.support.cases import FILE
+from examples.support.cases import CHINESE
 from qwen_rerank import LocalScorer
 from qwen_rerank.cli.main import main
 
@@ -57,7 +57,7 @@ def test_the_published_probabilities() -> None:
 
 def test_the_five_cases(capsys: pytest.CaptureFixture[str]) -> None:
     """Prints for the true weights what the README says of the built-in model."""
-    command = ["eval", str(FILE), "--model", FOLDER, "--candidates", "10", "--json"]
+    command = ["eval", str(CHINESE), "--model", FOLDER, "--candidates", "10", "--json"]
     assert main(command) == 0
     hits = json.loads(capsys.readouterr().out)["measures"]["hits@3"]
     with capsys.disabled():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.support.cases import FILE
+from examples.support.cases import CHINESE
 from qwen_rerank import Reranker
 from qwen_rerank.cli import evaluate
 from qwen_rerank.cli.main import main
@@ -49,7 +49,7 @@ def test_it_writes_runs_report_and_picture(
 
 
 def test_the_five_cases_print_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["eval", str(FILE), "--model", str(tiny_model), "--device", "cpu", "--per-query"]
+    command = ["eval", str(CHINESE), "--model", str(tiny_model), "--device", "cpu", "--per-query"]
     assert main([*command, "--max-length", "256"]) == 0
     text = capsys.readouterr().out
     assert "5 queries, 50 documents" in text

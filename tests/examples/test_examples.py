@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from examples.support.cases import read_cases
+from examples.support.show import cut
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,16 +32,38 @@ def test_a_short_example_finds_the_answers(module: str) -> None:
     assert "客户投诉" in lines[5]
 
 
-def test_the_demo_prints_hits_before_and_after() -> None:
-    output = run("faiss_rag_demo")
-    assert output.count("key document: rank") == 5
-    before, after = output.splitlines()[-1].split(": ")[1].split(" -> ")
-    assert float(after) > float(before)
+def test_the_demo_shows_every_question_and_says_where_it_got_worse(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.png"
+    lines = run("faiss_rag_demo", "--plot", str(picture)).splitlines()
+    ranks = [line.split("rank ")[1].split(" -> ") for line in lines if "key document: rank" in line]
+    hits = [int(line.split(": ")[1][0]) for line in lines if " top 3: " in line]
+    before, after = hits[::2], hits[1::2]
+    assert len(ranks) == len(before) == len(after) == 10
+    worse = [
+        late < early or int(low) < int(high)
+        for early, late, (low, high) in zip(before, after, ranks, strict=True)
+    ]
+    assert sum(line.startswith("  Worse: ") for line in lines) == sum(worse)
+    assert f"  answers in the top 3, mean: {sum(before) / 10} -> {sum(after) / 10}" in lines
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("short", "short"),
+        ("cut between two words", "cut …"),
+        ("两个字之间可以截断", "两个字之 …"),
+        ("unbreakableword", " …"),
+    ],
+)
+def test_a_long_text_is_cut_between_words(text: str, shown: str) -> None:
+    assert cut(text, 10) == shown
 
 
 def test_the_cases_hold_ten_candidates_with_two_or_three_answers() -> None:
     cases = read_cases()
-    assert len(cases) == 5
+    assert len(cases) == 10
     for case in cases:
         assert len(case.documents) == 10
         assert 2 <= len(case.relevant) <= 3

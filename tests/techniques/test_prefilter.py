@@ -80,6 +80,6 @@ def test_wrong_numbers_and_a_missing_library_show_at_once(monkeypatch: pytest.Mo
     with pytest.raises(ConfigError, match="max_candidates"):
         load(max_candidates=0)
     monkeypatch.setattr("qwen_rerank.lexical.bm25.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"qwen-rerank\[bm25\]"):
+    with pytest.raises(MissingDependencyError, match=r"\.\[bm25\]"):
         load(scorer=FakeScorer(), max_candidates=50)
     load(scorer=FakeScorer(), max_candidates=50, candidates_by="order")

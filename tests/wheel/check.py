@@ -23,7 +23,7 @@ assert qwen_rerank.load(scorer=FakeScorer()).rerank("a b", ["c", "a"])[0].index 
 try:
     qwen_rerank.load()
 except qwen_rerank.MissingDependencyError as error:
-    assert "qwen-rerank[local]" in str(error), error
+    assert ".[local]" in str(error), error
 else:
     raise SystemExit("torch is missing and nobody said so")
 """
@@ -34,6 +34,7 @@ from qwen_rerank.testing import FakeScorer
 found = [Document("c"), Document("a")]
 ranked = QwenRerank(scorer=FakeScorer()).compress_documents(found, "a b")
 assert ranked[0].metadata["relevance_score"] == 0.5
+import langchain_classic.retrievers
 """
 LLAMA_INDEX = """
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -58,6 +59,7 @@ from qwen_rerank.testing import FakeScorer
 reranker = qwen_rerank.load(scorer=FakeScorer(), max_candidates=2)
 assert reranker.rerank("red wine", ["blue", "red", "wine red"])[0].index == 2
 """
+FAISS = "import faiss, langchain_community.vectorstores, llama_index.vector_stores.faiss"
 EVAL = "import qwen_rerank.evaluation.dense, qwen_rerank.evaluation.metrics"
 SPLITTING = """
 from qwen_rerank.splitting import split_markdown
@@ -75,6 +77,7 @@ TRIES = {
     "langchain": LANGCHAIN,
     "llama-index": LLAMA_INDEX,
     "local": LOCAL,
+    "faiss": FAISS,
     "modelscope": MODELSCOPE,
     "bm25": BM25,
     "eval": EVAL,
