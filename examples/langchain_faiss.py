@@ -37,7 +37,9 @@ def main() -> None:
     for query in ("How long do I wait for a refund of damaged goods?", "投诉响应超时怎么处理？"):
         print(query)
         for document in reranked.invoke(query):
-            print(f"  {document.metadata['relevance_score']:.3f}  {document.page_content}")
+            score = document.metadata.get("relevance_score")  # no key after an outage
+            shown = document.metadata.get("rerank_error") if score is None else f"{score:.3f}"
+            print(f"  {shown}  {document.page_content}")
 
 
 if __name__ == "__main__":

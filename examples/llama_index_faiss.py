@@ -49,7 +49,8 @@ def main() -> None:
         print(query)
         answer: Any = engine.query(query)
         for node in answer.source_nodes:
-            print(f"  {node.score:.3f}  {node.text}")
+            shown = node.metadata.get("rerank_error") or f"{node.score:.3f}"
+            print(f"  {shown}  {node.text}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -22,11 +23,9 @@ NOT_RUN = {
     "git clone REPOSITORY_URL qwen-rerank": "a test has no network",
     "cd qwen-rerank": "there is no clone",
     "pip install torch --index-url https://download.pytorch.org/whl/cpu": "installs",
-    'pip install ".[local,langchain,llama-index]"': "installs",
-    "pip install faiss-cpu langchain-classic langchain-community": "installs",
-    "pip install faiss-cpu llama-index-vector-stores-faiss": "installs",
+    'pip install ".[local,langchain,llama-index,faiss]"': "installs",
+    'pip install ".[local,eval]"': "installs",
     'pip install ".[all]"': "installs",
-    "pip install langchain-classic langchain-community llama-index-vector-stores-faiss": "installs",
     "./start.sh": "installs, downloads and serves until it is stopped",
     "make test": "it is what runs this test",
     "make demo": "installs; tests/examples/test_examples.py runs the demo itself",
@@ -35,6 +34,7 @@ NOT_RUN = {
 """Commands that no test runs, each with the reason."""
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+_COMMAND = re.compile(r"^(?:cd|git|make|pip|qwen-rerank|\.venv/bin/python)\b \S+", re.MULTILINE)
 _PORT = re.compile(r"REST API: POST \S+:(\d+)/")
 
 
@@ -52,11 +52,22 @@ def blocks_of(page: Path) -> list[Block]:
     return [Block(*found) for found in _BLOCK.findall(page.read_text("utf-8"))]
 
 
+def shape(block: Block) -> tuple[str, object]:
+    """A block's code without its texts and comments; of a shell block, its commands."""
+    if block.kind != "python":
+        return block.kind, _COMMAND.findall(block.code)
+    tree = ast.parse(block.code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return block.kind, ast.dump(tree)
+
+
 class PageRunner:
     """Runs blocks in one folder. `serve` runs in the background, on a free port.
 
     Args:
-        folder: An empty folder; it gets a copy of the examples' data.
+        folder: An empty folder; it gets a copy of the examples.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +75,7 @@ class PageRunner:
         self._environment = _environment(folder)
         self._stack = ExitStack()
         self._port = "8080"
-        shutil.copytree(ROOT / "examples" / "data", folder / "examples" / "data")
+        shutil.copytree(ROOT / "examples", folder / "examples")
         self._session = self._start([sys.executable, str(Path(__file__).with_name("session.py"))])
 
     def __enter__(self) -> Self:
@@ -136,14 +147,21 @@ class PageRunner:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """A PATH with this Python's `qwen-rerank`."""
+    """A PATH with this Python and its `qwen-rerank`."""
     programs = folder / "bin"
     programs.mkdir()
-    program = programs / "qwen-rerank"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m qwen_rerank "$@"\n')
-    program.chmod(0o755)
+    (folder / ".venv" / "bin").mkdir(parents=True)  # what `make demo` leaves
+    _write_program(programs / "qwen-rerank", "-m qwen_rerank")
+    for program in (programs / "python", folder / ".venv" / "bin" / "python"):
+        _write_program(program, "")
     return {
         **os.environ,
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT)]),
     }
+
+
+def _write_program(file: Path, arguments: str) -> None:
+    """A shell script that calls this Python; a link to it would leave its environment."""
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+    file.chmod(0o755)

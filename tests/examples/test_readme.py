@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.examples.pages import NOT_RUN, ROOT, Block, PageRunner, blocks_of
+from tests.examples.pages import NOT_RUN, ROOT, Block, PageRunner, blocks_of, shape
 
 READMES = ["README.md", "README.zh-CN.md"]
-PAGES = [*READMES, "docs/road.md", "docs/road.zh-CN.md"]
+DOCS = ["docs/road.md", "docs/road.zh-CN.md", "docs/evaluation.md", "docs/evaluation.zh-CN.md"]
+PAGES = [*READMES, *DOCS]
 _SCORE = re.compile(r"\b[01]\.\d+\b")
-_COMMAND = re.compile(r"^(?:cd|git|make|pip|qwen-rerank)\b \S+", re.MULTILINE)
 TOLERANCE = 0.01
 """Between scores of different machines."""
 
@@ -47,21 +46,8 @@ def test_commands_that_are_not_run_stand_in_a_page() -> None:
 
 
 def test_both_languages_run_the_same_code() -> None:
-    english, chinese = ([_shape(block) for block in blocks_of(ROOT / name)] for name in READMES)
+    english, chinese = ([shape(block) for block in blocks_of(ROOT / name)] for name in READMES)
     assert english == chinese
-
-
-def _shape(block: Block) -> tuple[str, object]:
-    """A block's code without its texts and comments; of a shell block, its commands."""
-    if block.kind != "python":
-        return block.kind, re.findall(
-            r"^(?:cd|git|make|pip|qwen-rerank)\b \S+", block.code, re.MULTILINE
-        )
-    tree = ast.parse(block.code)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node.value = ""
-    return block.kind, ast.dump(tree)
 
 
 @pytest.mark.parametrize("name", READMES)
