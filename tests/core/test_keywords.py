@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pydoc
 from collections.abc import Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -56,7 +55,7 @@ def _types(annotation: Any) -> set[Any]:
 
 @pytest.mark.parametrize("adapter", [LangChainRerank, LlamaIndexRerank])
 def test_help_shows_one_line_for_each_setting(adapter: type[BaseModel]) -> None:
-    lines = [line.strip(" |") for line in pydoc.plaintext.document(adapter).splitlines()]
+    lines = [line.strip() for line in (inspect.getdoc(adapter) or "").splitlines()]
     for name in AdapterSettings.model_fields:
         [line] = [line for line in lines if line.startswith(f"{name}: ")]
         assert line.endswith("]"), "the default stands at the end"
