@@ -48,23 +48,23 @@ train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist
 
-# torch comes first, so that no other package chooses its build
+# torch comes first, so that no other package chooses its build; -qq prints errors only
 define SET_UP
 	@echo "[1/3] creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --upgrade "pip>=25.1"
+	@$(PIP) install -qq --upgrade "pip>=25.1"
 	@if command -v nvidia-smi >/dev/null; then echo "[2/3] torch with CUDA comes with the packages"; \
-	else echo "[2/3] installing $(TORCH)"; $(PIP) install --quiet $(TORCH); fi
+	else echo "[2/3] installing $(TORCH)"; $(PIP) install -qq $(TORCH); fi
 endef
 
 $(DONE): pyproject.toml
 	$(SET_UP)
 	@echo "[3/3] installing all packages and the tools for tests, which takes some minutes"
-	@$(PIP) install --quiet --editable ".[all]" --group check
+	@$(PIP) install -qq --editable ".[all]" --group check
 	@touch $@ $(DEMO)
 
 $(DEMO): pyproject.toml
 	$(SET_UP)
 	@echo "[3/3] installing what the demo needs"
-	@$(PIP) install --quiet --editable ".[local]" --group demo
+	@$(PIP) install -qq --editable ".[local]" --group demo
 	@touch $@

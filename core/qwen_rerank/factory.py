@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Any, Unpack
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.keywords import RerankerKeywords
@@ -34,7 +34,8 @@ def load(settings: ScorerSettings | None = None, /, **fields: Unpack[RerankerKey
     """
     if settings is not None and fields:
         raise ConfigError("load takes either a settings object or settings by name, got both")
-    chosen = settings or RerankerSettings(**fields)
+    given: dict[str, Any] = dict(fields)  # pydantic turns what came into the types of the fields
+    chosen = settings or RerankerSettings(**given)
     if not isinstance(chosen, RerankerSettings):  # no on_error among them: errors are raised
         return Reranker(load_scorer(chosen), instruction=chosen.instruction)
     return Reranker(

@@ -133,7 +133,7 @@ def test_an_object_in_the_wrong_place_is_not_printed() -> None:
             return "Keyed('sk-secret')"
 
     with pytest.raises(ConfigError, match=r"scorer: .*got a Keyed"):
-        load(scorer=Keyed())
+        load(scorer=Keyed())  # type: ignore[arg-type]
 
 
 def test_a_wrong_count_is_an_error() -> None:
@@ -177,7 +177,7 @@ def test_load_takes_settings_by_name_or_as_one_object() -> None:
     whole = load(AdapterSettings(model="builtin", device="cpu"))
     assert repr(whole.scorer) == repr(load(model="builtin", device="cpu").scorer)
     with pytest.raises(ConfigError, match="unknown setting 'devise', did you mean 'device'"):
-        load(devise="cpu")
+        load(devise="cpu")  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="either"):
         load(AdapterSettings(), model="builtin")
 

@@ -95,7 +95,8 @@ def test_no_error_and_no_log_line_holds_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with fault.serve() as url:
-        settings = {"dialect": "qwen-rerank", "canary": False, "timeout": 1.0, "max_retries": 1}
+        settings: dict[str, Any] = {"dialect": "qwen-rerank", "canary": False, "timeout": 1.0}
+        settings["max_retries"] = 1
         reranker = load(base_url=url, api_key=KEY, on_error="raise", **settings)
         error = failure_of(reranker)
         assert not [text for text in texts_of(error) if KEY[:12] in text]

@@ -47,8 +47,8 @@ def test_one_phrasing_is_the_plain_call_to_the_last_digit(
     tiny_model: Path, merge: Literal["max", "rrf"], options: dict[str, Any]
 ) -> None:
     """Where it must change nothing, with a real model, a pre-cut and equal texts."""
-    for settings in ({}, {"max_candidates": 3}):
-        reranker = load(model=str(tiny_model), device="cpu", **settings)
+    for max_candidates in (None, 3):
+        reranker = load(model=str(tiny_model), device="cpu", max_candidates=max_candidates)
         documents = [*DOCUMENTS, DOCUMENTS[1]]
         plain = reranker.rerank(QUERY, documents, **options)
         assert reranker.rerank_queries([QUERY, QUERY], documents, merge=merge, **options) == plain

@@ -165,4 +165,4 @@ def test_settings() -> None:
     with pytest.raises(ConfigError, match="on the server"):
         load(base_url="http://localhost:1", long_documents="best_window")
     with pytest.raises(ConfigError, match="long_documents"):
-        load(long_documents="longest")
+        load(long_documents="longest")  # type: ignore[arg-type]
