@@ -103,7 +103,7 @@ def unknown_tensor(folder: Path) -> None:
 
 
 def no_norm(folder: Path) -> None:
-    change_tensors(folder, lambda t: t.pop("model.norm.weight"))
+    change_tensors(folder, lambda tensors: tensors.__delitem__("model.norm.weight"))
 
 
 def three_labels(folder: Path) -> None:
