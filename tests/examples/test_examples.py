@@ -36,7 +36,8 @@ def test_the_demo_shows_every_question_and_says_where_it_got_worse(tmp_path: Pat
     picture = tmp_path / "demo.png"
     lines = run("faiss_rag_demo", "--plot", str(picture)).splitlines()
     ranks = [line.split("rank ")[1].split(" -> ") for line in lines if "key document: rank" in line]
-    hits = [int(line.split(": ")[1][0]) for line in lines if " top 3: " in line]
+    tops = [line for line in lines if line.startswith(("  FAISS top 3: ", "  Reranked top 3: "))]
+    hits = [int(line.split(": ")[1][0]) for line in tops]
     before, after = hits[::2], hits[1::2]
     assert len(ranks) == len(before) == len(after) == 10
     worse = [
