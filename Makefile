@@ -9,7 +9,13 @@ DONE := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo test check lint types wheel release bench train-smoke clean
+LOWEST := $(VENV)-lowest
+LOWEST_TESTS := core/test_reranker.py core/test_parity.py langchain llama_index techniques/test_splitting.py \
+	server/test_bad_input.py server/test_shapes.py server/test_page.py server/test_mounted.py
+IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+VULNERABILITIES := https://pypi.org/pypi/requests/2.31.0/json
+
+.PHONY: help demo test check lint types lowest audit wheel release bench train-smoke clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,9 +24,9 @@ demo: $(DEMO) ## The FAISS RAG demo on the built-in model, without any hub
 	$(BIN)/python -m examples.faiss_rag_demo
 
 test: $(DONE) ## Every test that can run here, in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(IN_TWO)
 
-check: lint types test wheel ## Everything: style, types, contracts, tests, the wheel by itself
+check: lint types test lowest audit wheel ## Everything: style, types, contracts, tests, lowest versions, audit, the wheel
 
 lint: $(DONE) ## Style and import contracts
 	$(BIN)/ruff check .
@@ -29,6 +35,14 @@ lint: $(DONE) ## Style and import contracts
 
 types: $(DONE) ## mypy --strict
 	$(BIN)/mypy
+
+lowest: $(LOWEST)/.installed ## Core, adapters and server on the lowest versions that pyproject.toml admits
+	$(LOWEST)/bin/python -m pytest -q $(IN_TWO) -m "not slow" $(addprefix tests/,$(LOWEST_TESTS))
+
+audit: $(DONE) ## Known vulnerabilities of what is installed; says so where their database is out of reach
+	@if $(BIN)/python -c 'import requests; requests.get("$(VULNERABILITIES)", timeout=10).raise_for_status()' 2>/dev/null; \
+	then $(BIN)/pip-audit --skip-editable; \
+	else echo "Vulnerability audit skipped: $(VULNERABILITIES) is out of reach"; fi
 
 wheel: $(DONE) ## Build the wheel and test it away from the source, with each extra
 	$(BIN)/python -m tests.wheel.check
@@ -46,7 +60,14 @@ train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
 	PYTHONPATH=core:. $(BIN)/python -m training.smoke
 
 clean: ## Remove the environment and what was built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(LOWEST) build dist
+
+# UV_TORCH_BACKEND=cpu spares the CUDA build of torch, where download.pytorch.org is in reach
+$(LOWEST)/.installed: pyproject.toml $(DONE)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--editable ".[all]" --group test
+	@touch $@
 
 # torch comes first, so that no other package chooses its build; -qq prints errors only
 define SET_UP
