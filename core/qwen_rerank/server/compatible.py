@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from qwen_rerank import __version__
 from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.schemas import (
-    CHECKED,
+    CANDIDATES,
+    NON_BLANK,
     Body,
     Document,
     RankingBody,
     RerankBody,
     Text,
     TextsBody,
+    TopN,
     logit,
     text_of,
     usage,
@@ -28,11 +30,9 @@ from qwen_rerank.server.settings import ServerSettings
 class DocsBody(RankingBody):
     """LibreChat's RAG API, which reads texts and scores."""
 
-    docs: Annotated[list[Document], *CHECKED]
+    docs: Annotated[list[Document], *CANDIDATES]
     """The candidates, in the retriever's order."""
-    top_n: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, validation_alias=AliasChoices("k", "top_n")
-    )
+    top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("k", "top_n"))
     """The most results to return; all when left out."""
 
     @property
@@ -59,7 +59,7 @@ class Candidate(Body):
 class CandidatesBody(RankingBody):
     """LibreChat's newer RAG API, whose candidates have ids."""
 
-    given: Annotated[list[Candidate], *CHECKED] = Field(validation_alias="candidates")
+    given: Annotated[list[Candidate], *CANDIDATES] = Field(validation_alias="candidates")
     """The candidates, in the retriever's order."""
 
     @property
@@ -88,7 +88,8 @@ class DashScopeBody(RerankBody):
     @classmethod
     def _flatten(cls, content: Any) -> Any:
         given = content if isinstance(content, dict) else {}
-        texts, parameters = given.get("input"), given.get("parameters") or {}
+        texts, parameters = given.get("input"), given.get("parameters")
+        parameters = {} if parameters is None else parameters
         if not isinstance(texts, dict) or not isinstance(parameters, dict):
             raise PydanticCustomError("dashscope", "input and parameters must be objects")
         return {**parameters, **texts}
@@ -103,12 +104,17 @@ class DashScopeBody(RerankBody):
         }
 
 
+_OBJECT = {"type": "object", "properties": {"text": NON_BLANK}, "required": ["text"]}
+
+
 class RankingsBody(RankingBody):
     """NVIDIA's retriever, whose scores are log-odds."""
 
-    query: Annotated[Text, BeforeValidator(text_of)]
+    query: Annotated[
+        Text, BeforeValidator(text_of), WithJsonSchema({"anyOf": [NON_BLANK, _OBJECT]})
+    ]
     """The search query, which may be an object with a text."""
-    passages: Annotated[list[Document], *CHECKED]
+    passages: Annotated[list[Document], *CANDIDATES]
     """The candidates, in the retriever's order."""
 
     @property
@@ -144,15 +150,26 @@ def _as_list(documents: Any) -> Any:
     return [documents] if isinstance(documents, str) else documents
 
 
+_ONE_TEXT = {
+    "anyOf": [NON_BLANK, {"type": "array", "items": NON_BLANK, "minItems": 1, "maxItems": 1}]
+}
+_TEXTS = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ]
+}
+
+
 class ScoreBody(RankingBody):
     """vLLM's scores, in the order of the texts."""
 
-    query: Annotated[Text, BeforeValidator(_one_text)] = Field(
+    query: Annotated[Text, BeforeValidator(_one_text), WithJsonSchema(_ONE_TEXT)] = Field(
         validation_alias=AliasChoices("text_1", "queries", "data_1", "query")
     )
     """The search query."""
-    texts: Annotated[list[Text], *CHECKED, BeforeValidator(_as_list)] = Field(
-        validation_alias=AliasChoices("text_2", "documents", "data_2")
+    texts: Annotated[list[Text], *CANDIDATES, BeforeValidator(_as_list), WithJsonSchema(_TEXTS)] = (
+        Field(validation_alias=AliasChoices("text_2", "documents", "data_2"))
     )
     """The texts to score."""
     top_n: None = None

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.server.compatible import (
+    CandidatesBody,
     DashScopeBody,
+    DocsBody,
     InfinityBody,
     RankingsBody,
     ScoreBody,
 )
 from qwen_rerank.server.errors import error_body
+from qwen_rerank.server.feedback_body import AnswerFeedback, RankingFeedback
 from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.schemas import (
-    FeedbackBody,
     NativeBody,
     RankingBody,
     RerankBody,
+    RerankV2Body,
     TextsBody,
 )
 from qwen_rerank.types import RerankResult
@@ -51,6 +54,7 @@ _RANKING = ServedRanking(
     _ID, [RerankResult(1, 0.9713), RerankResult(0, 0.0126)], 0.05, "builtin", tokens=192
 )
 _FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
+_ANSWER = {"reranked": False, "adopted": True}
 
 Example = tuple[dict[str, Any], Any, Any]
 """A JSON schema, a request, and its reply."""
@@ -58,13 +62,19 @@ Example = tuple[dict[str, Any], Any, Any]
 _REFUSALS = {
     400: "the body is not JSON",
     401: "a wrong key, or none: send Authorization: Bearer <key>",
+    403: "a page of another origin sent this; allow its origin with --cors-origin",
+    408: "the body did not come within 60 seconds",
     413: "10001 documents, and 10000 is the most: send them in several requests",
+    415: "the body must be JSON, with Content-Type: application/json",
     422: "query must hold a text, it is blank",
+    431: "the header has more than 65536 bytes",
+    500: "the model could not score, see the server's log",
+    502: "the model could not score, see the server's log",
     503: "5120 documents wait, 20 more would come too late",
     504: "no scores within 60 seconds",
 }
 _FEEDBACK_REFUSALS = {
-    **{status: _REFUSALS[status] for status in (400, 401)},
+    **{status: _REFUSALS[status] for status in (400, 401, 403, 408, 413, 415, 431)},
     404: f"no rerank has the id '{_ID}'",
     422: "feedback must say relevant or adopted, or both",
     503: "the feedback could not be kept",
@@ -88,7 +98,7 @@ def _api(
     schemas = [schema for schema, _, _ in examples.values()]
     requests = {name: {"value": request} for name, (_, request, _) in examples.items()}
     replies = {name: {"value": reply} for name, (_, _, reply) in examples.items()}
-    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     return {
         "requestBody": {
             "required": True,
@@ -113,28 +123,44 @@ _REQUEST = {"query": EN_QUERY, "documents": _TEXTS}
 _COMMON_REQUEST = {"model": "any", **_REQUEST, "top_n": 2}
 _OBJECTS = [{"text": text} for text in _TEXTS]
 _SCHEMA, *_ANY = _ranking(DashScopeBody, {"input": _REQUEST, "parameters": {"top_n": 2}})
-_NESTED = {"type": "object", "properties": {"input": _SCHEMA, "parameters": {"type": "object"}}}
+_PARAMETERS = {"anyOf": [{"type": "object"}, {"type": "null"}]}
+_NESTED = {
+    "type": "object",
+    "properties": {"input": _SCHEMA, "parameters": _PARAMETERS},
+    "required": ["input"],
+}
+_OTHERS: dict[str, Example] = {
+    "texts": _ranking(TextsBody, {"query": EN_QUERY, "texts": _TEXTS}),
+    "docs": _ranking(DocsBody, {"query": EN_QUERY, "docs": _TEXTS, "k": 2}),
+    "candidates": _ranking(
+        CandidatesBody,
+        {"query": EN_QUERY, "candidates": [{"id": text[0], "text": text} for text in _TEXTS]},
+    ),
+    "input": (_NESTED, *_ANY),
+    "passages": _ranking(RankingsBody, {"query": {"text": EN_QUERY}, "passages": _OBJECTS}),
+}
+"""The bodies of other servers that the rerank paths take as well."""
 
-RERANK_API = _api(
-    {
-        "documents": _ranking(NativeBody, {**_REQUEST, "top_n": 2}),
-        "texts": _ranking(TextsBody, {"query": EN_QUERY, "texts": _TEXTS}),
-    }
-)
-V1_API = _api({"documents": _ranking(RerankBody, _COMMON_REQUEST)})
+RERANK_API = _api({"documents": _ranking(NativeBody, {**_REQUEST, "top_n": 2}), **_OTHERS})
+V1_API = _api({"documents": _ranking(RerankBody, _COMMON_REQUEST), **_OTHERS})
+V2_API = _api({"documents": _ranking(RerankV2Body, _COMMON_REQUEST), **_OTHERS})
 INFINITY_API = _api(
     {"documents": _ranking(InfinityBody, {**_COMMON_REQUEST, "return_documents": True})}
 )
-DASHSCOPE_API = _api({"input": (_NESTED, *_ANY)})
-NVIDIA_API = _api(
-    {"passages": _ranking(RankingsBody, {"query": {"text": EN_QUERY}, "passages": _OBJECTS})}
-)
+DASHSCOPE_API = _api({"input": _OTHERS["input"]})
+NVIDIA_API = _api({"passages": _OTHERS["passages"]})
 SCORE_API = _api(
     {"texts": _ranking(ScoreBody, {"text_1": EN_QUERY, "text_2": _TEXTS})},
     "The scores, in the order of the texts",
 )
 FEEDBACK_API = _api(
-    {"feedback": (FeedbackBody.model_json_schema(), _FEEDBACK, _FEEDBACK)},
+    {
+        "ranking": (RankingFeedback.model_json_schema(), _FEEDBACK, _FEEDBACK),
+        "answer": (AnswerFeedback.model_json_schema(), _ANSWER, _ANSWER),
+    },
     "It is kept",
     _FEEDBACK_REFUSALS,
 )
+KEY_API: dict[int | str, dict[str, Any]] = {401: _refusal(401, _REFUSALS[401])}
+"""What every route that needs the key may answer."""
+READY_API: dict[int | str, dict[str, Any]] = {503: _refusal(503, "not ready: loading")}

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from qwen_rerank.server.auth import require_key
 from qwen_rerank.server.body import JSONBody
 from qwen_rerank.server.examples import FEEDBACK_API
+from qwen_rerank.server.feedback_body import AnswerFeedback, feedback_type
 from qwen_rerank.server.routes import ServiceOfApp
-from qwen_rerank.server.schemas import FeedbackBody
 
 router = APIRouter(tags=["feedback"], dependencies=[Depends(require_key)])
 
@@ -23,11 +23,11 @@ async def feedback(service: ServiceOfApp, content: JSONBody) -> dict[str, Any]:
     Status 200 means that it is kept. When it is sent again, the last value counts. An answer
     that was made without reranking has no id: `{"reranked": false, "adopted": true}` counts it.
     """
-    body = FeedbackBody.read(content, service.settings.max_documents)
+    body = feedback_type(content).read(content, service.settings.max_documents)
     if service.recorder is None:
         raise HTTPException(404, "no feedback is kept here: it needs --feedback FILE")
-    if body.id is not None:
-        await service.recorder.feedback(body.id, body.relevant, body.adopted)
+    if isinstance(body, AnswerFeedback):
+        await service.recorder.answer(body.adopted)
     else:
-        await service.recorder.answer(bool(body.adopted))
+        await service.recorder.feedback(body.id, body.relevant, body.adopted)
     return body.model_dump(exclude_unset=True)

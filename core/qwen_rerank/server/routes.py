@@ -27,10 +27,13 @@ from qwen_rerank.server.errors import refuse
 from qwen_rerank.server.examples import (
     DASHSCOPE_API,
     INFINITY_API,
+    KEY_API,
     NVIDIA_API,
+    READY_API,
     RERANK_API,
     SCORE_API,
     V1_API,
+    V2_API,
 )
 from qwen_rerank.server.schemas import NativeBody, RankingBody, RerankBody, RerankV2Body
 from qwen_rerank.server.service import Service
@@ -41,7 +44,7 @@ T = TypeVar("T")
 ID_HEADER = "X-Rerank-Id"
 """The header that names a ranking for feedback, whatever the shape of the reply."""
 
-router = APIRouter(tags=["rerank"], dependencies=[Depends(require_key)])
+router = APIRouter(tags=["rerank"], dependencies=[Depends(require_key)], responses=KEY_API)
 status_router = APIRouter(tags=[STATUS_TAG])
 
 
@@ -73,7 +76,7 @@ async def rerank_v1(request: Request, service: ServiceOfApp, content: JSONBody) 
     return await _rank(request, service, content, body_type(content, RerankBody))
 
 
-@router.post("/v2/rerank", openapi_extra=V1_API)
+@router.post("/v2/rerank", openapi_extra=V2_API)
 async def rerank_v2(request: Request, service: ServiceOfApp, content: JSONBody) -> Response:
     """Rerank for clients of Cohere's second API."""
     return await _rank(request, service, content, body_type(content, RerankV2Body))
@@ -117,8 +120,8 @@ async def models(service: ServiceOfApp) -> dict[str, Any]:
 
 
 @router.get("/v1/models/{name:path}")
-async def model(service: ServiceOfApp) -> dict[str, Any]:
-    """The model, whatever a client calls it, as Xinference describes it."""
+async def model(name: str, service: ServiceOfApp) -> dict[str, Any]:  # noqa: ARG001
+    """The model, whatever name a client gives it, as Xinference describes it."""
     return model_card(service.settings)
 
 
@@ -180,7 +183,7 @@ async def health(service: ServiceOfApp) -> dict[str, Any]:
 
 
 @status_router.head("/ready", include_in_schema=False, response_model=None)
-@status_router.get("/ready", response_model=None)
+@status_router.get("/ready", response_model=None, responses=READY_API)
 async def ready(service: ServiceOfApp) -> dict[str, Any] | Response:
     """200 when requests are welcome; 503 while the model loads and when the server stops."""
     if service.state == "ready":

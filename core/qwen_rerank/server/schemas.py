@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     ValidationInfo,
     WithJsonSchema,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -25,12 +24,10 @@ from qwen_rerank.errors import RequestTooLargeError
 from qwen_rerank.rows import rows
 from qwen_rerank.server.ranking import ServedRanking
 
-_DOCUMENT = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
-    ]
-}
+_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+_DOCUMENT = {"anyOf": [{"type": "string"}, _OBJECT]}
+NON_BLANK = {"type": "string", "pattern": r"\S"}
+"""The JSON schema of a query or an instruction."""
 
 
 def text_of(document: Any) -> Any:
@@ -46,6 +43,19 @@ def _storable(text: str) -> str:
     return checked_text("a text", text)
 
 
+def _whole(number: Any) -> Any:
+    """5 for 5.0: JSON knows one kind of number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+FLAGS = {"true": True, "false": False}
+"""What some clients send in place of JSON's true and false, RAGFlow for one."""
+
+
+def _flag(value: Any) -> Any:
+    return FLAGS.get(value, value) if isinstance(value, str) else value
+
+
 def _check_count(values: Any, info: ValidationInfo) -> Any:
     """Refuse a list that is too long before any item is looked at."""
     limit = (info.context or {}).get("max_documents")
@@ -59,12 +69,16 @@ def _check_count(values: Any, info: ValidationInfo) -> Any:
 
 CHECKED = (Field(fail_fast=True), BeforeValidator(_check_count))
 """The checks of each list that clients send: its length, then its items up to a bad one."""
+CANDIDATES = (*CHECKED, Field(json_schema_extra={"minItems": 1}))
+"""`CHECKED`, of a list of candidates; the route refuses an empty one, whatever its name."""
 
 Text = Annotated[str, AfterValidator(_storable)]
+NonBlankText = Annotated[Text, WithJsonSchema(NON_BLANK)]
 Document = Annotated[str, BeforeValidator(text_of), WithJsonSchema(_DOCUMENT)]
-Index = Annotated[int, Field(strict=True, ge=0)]
-TopN = Annotated[int, Field(strict=True, ge=1)]
+Index = Annotated[int, Field(strict=True, ge=0), BeforeValidator(_whole)]
+TopN = Annotated[int, Field(strict=True, ge=1), BeforeValidator(_whole)]
 Boolean = Annotated[bool, Field(strict=True)]
+Flag = Annotated[Boolean, BeforeValidator(_flag), WithJsonSchema({"enum": [*FLAGS, True, False]})]
 
 
 class Body(BaseModel):
@@ -90,17 +104,19 @@ class Body(BaseModel):
 class RankingBody(Body):
     """What each request for a ranking may hold, and the shape of its reply."""
 
-    query: Text
+    query: NonBlankText
     """The search query."""
     top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("top_n", "top_k"))
     """The most results to return; all when left out."""
-    instruction: Text | None = Field(
+    instruction: NonBlankText | None = Field(
         default=None, validation_alias=AliasChoices("instruction", "instruct")
     )
     """The task in one English sentence; the server's own when left out."""
-    score_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    score_threshold: (
+        Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] | None
+    ) = None
     """Leave out documents that score below this value."""
-    raw_scores: bool | None = None
+    raw_scores: Flag | None = None
     """Whether to return log-odds, as the model computes them, instead of values in [0, 1]."""
     max_tokens_per_doc: TopN | None = None
     """The most tokens of a document; the end of a longer one is cut."""
@@ -123,9 +139,9 @@ class RerankBody(RankingBody):
     """A query and its candidates, as most clients send them."""
 
     api_version: ClassVar[str] = "1"
-    documents: Annotated[list[Document], *CHECKED]
+    documents: Annotated[list[Document], *CANDIDATES]
     """The candidates, in the retriever's order."""
-    return_documents: bool | None = None
+    return_documents: Flag | None = None
     """Whether `results` repeat the documents' texts."""
 
     @property
@@ -188,9 +204,9 @@ class NativeBody(RerankBody):
 class TextsBody(RankingBody):
     """The same in the form of Text Embeddings Inference."""
 
-    texts: Annotated[list[Text], *CHECKED]
+    texts: Annotated[list[Text], *CANDIDATES]
     """The candidates, in the retriever's order."""
-    return_text: bool | None = None
+    return_text: Flag | None = None
     """Whether the reply repeats the texts."""
     truncation_direction: Annotated[str, Field(pattern="^[Rr]ight$")] | None = None
     """Only "Right": the end of a long text is cut."""
@@ -211,31 +227,6 @@ class TextsBody(RankingBody):
             for result in ranking.results
             if result.score is not None
         ]
-
-
-class FeedbackBody(Body):
-    """Which results of a rerank were relevant, and whether the answer was adopted.
-
-    Of each of the two the last value counts; null changes nothing.
-    """
-
-    id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    """The `X-Rerank-Id` of the reply, which is also its `id`."""
-    reranked: Boolean = True
-    """False, with `adopted` and no id, for an answer that was made without reranking."""
-    relevant: Annotated[list[Index], *CHECKED] | None = None
-    """The `index` of each relevant document; an empty list means that there is none."""
-    adopted: Boolean | None = None
-    """Whether the user took the final answer."""
-
-    @model_validator(mode="after")
-    def _check_id(self) -> FeedbackBody:
-        """Without this, a lost id would count as an answer without reranking."""
-        if self.reranked and self.id is None:
-            raise ValueError("id is needed, or reranked false")
-        if not self.reranked and (self.id or self.relevant is not None or self.adopted is None):
-            raise ValueError("with reranked false, adopted is needed, and neither id nor relevant")
-        return self
 
 
 def usage(ranking: ServedRanking) -> dict[str, int]:
