@@ -122,6 +122,20 @@ def _drip_chunks(connection: socket.socket, received: Received) -> None:
     _drip(connection, b"1\r\n \r\n" * 50)
 
 
+def _only_interim_replies(connection: socket.socket, received: Received) -> None:
+    """http.client reads over a 100, however many there are."""
+    for _ in range(300):
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.1)
+
+
+def _early_hints(connection: socket.socket, received: Received) -> None:
+    """The final reply comes when another request is sent on the connection."""
+    connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+    if connection.recv(65536):
+        answer_well(connection, received)
+
+
 def _reset_before(connection: socket.socket, received: Received) -> None:
     reset(connection)
 
@@ -232,7 +246,9 @@ NETWORK = [
     _fault("reset in the body", _reset_in_body, GONE),
     _fault("closed without a reply", _closed_at_once, GONE),
     _fault("truncated body", _truncated, GONE),
-    _fault("garbage instead of HTTP", lambda c, received: c.sendall(b"SSH-2.0-x\r\n\r\n"), GONE),
+    _fault("garbage", lambda c, received: c.sendall(b"SSH-2.0-\x1b[2J\r\n\r\n"), GONE),
+    _hanging("only interim replies", _only_interim_replies),
+    _fault("early hints", _early_hints, BAD),
 ]
 SIZE = [
     _fault("endless body", _endless(_HEAD + b"\r\n", b" " * 65536), BAD),

@@ -67,6 +67,7 @@ def test_one_typed_error_or_all_scores_in_time_and_memory(fault: Fault) -> None:
     else:
         assert type(got) is fault.error
         assert url in str(got)
+        assert str(got).isprintable()
         assert getattr(got, "status", None) == fault.status
 
 

@@ -16,6 +16,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 import langchain_qwen_rerank
 import llama_index_qwen_rerank
+from qwen_rerank import ScorerUnavailableError, _threads
+from tests.server.running import wait_until
 
 CALLS = 200
 SETTINGS: dict[str, Any] = {
@@ -93,3 +95,20 @@ async def test_a_cancelled_call_is_not_waited_for() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(with_langchain(server.url)(0), 0.3)
         assert not server.complete.is_set(), "there is no answer yet"
+
+
+async def test_the_time_limit_of_a_call_starts_before_it_has_a_thread(
+    monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
+) -> None:
+    """Or each wave of a crowd would come later by the whole limit."""
+    monkeypatch.setattr(_threads, "MAX_CALLS_IN_FLIGHT", 1)
+    async with waiting_for(2) as server:
+        call = with_langchain(server.url)
+        calls = [asyncio.ensure_future(call(number)) for number in range(2)]
+        await asyncio.to_thread(wait_until, lambda: server.requests == 1)
+        later(2 * SETTINGS["timeout"])
+        server.complete.set()
+        first, second = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, list)
+        assert isinstance(second, ScorerUnavailableError)
+        assert server.requests == 1, "nothing was sent for the second one"

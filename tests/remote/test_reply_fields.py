@@ -32,6 +32,20 @@ def test_fields_of_a_document_keep_their_places_over_batches() -> None:
         assert scores.fallback is None
 
 
+def test_a_server_sends_no_control_characters_to_a_terminal() -> None:
+    def answer(received: Received) -> Reply:
+        text = "\x1b[2J\x9b1m\u202egone\ud83d"
+        marked = {"index": 0, "score": 0.5, "fallback": text}
+        without = {"index": 1, "score": None, "not_reranked": text}
+        return 200, {"reranked_documents": [marked, without]}
+
+    with running(answer) as server:
+        scorer = RemoteScorer(server.url, "m", dialect="qwen-rerank", canary=False)
+        scores = scores_of(scorer, "q", ["d", "e"])
+    escaped = r"\u001b[2J\u009b1m\u202egone\ud83d"
+    assert (scores.fallback, scores.documents[1].reason) == (escaped, escaped)
+
+
 def test_a_fallback_of_the_server_is_shown_and_not_remembered() -> None:
     with running(marking) as server:
         reranker = load(base_url=server.url, dialect="qwen-rerank", canary=False)

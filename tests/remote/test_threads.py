@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.documents import Document
 
 import qwen_rerank
+from langchain_qwen_rerank import QwenRerank
 from qwen_rerank import ScorerUnavailableError
 from tests.remote.faults import FAULTS, Fault
 from tests.remote.servers import own
@@ -31,6 +36,24 @@ def threads_in_an_exchange() -> list[int]:
     frames = sys._current_frames()  # noqa: SLF001 - the documented name
     stacks = {thread: traceback.extract_stack(frame) for thread, frame in frames.items()}
     return [t for t, stack in stacks.items() if any("scorers/remote" in f.filename for f in stack)]
+
+
+async def test_a_cancelled_call_gives_its_threads_back() -> None:
+    """The server takes the connections and sends nothing; the timeout is far away."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings: dict[str, Any] = {"dialect": "qwen-rerank", "canary": False, "timeout": 600}
+        compressor = QwenRerank(base_url=url, **settings)
+        found = [Document("red")]
+        calls = [
+            asyncio.create_task(compressor.acompress_documents(found, f"query {number}"))
+            for number in range(20)
+        ]
+        await asyncio.to_thread(wait_until, lambda: len(threads_in_an_exchange()) == 2 * 20)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.to_thread(wait_until, lambda: not threads_in_an_exchange())
 
 
 SCRIPT = """

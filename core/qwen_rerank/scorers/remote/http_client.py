@@ -16,6 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.call import current_call
+from qwen_rerank.printable import printable
 from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
 from qwen_rerank.scorers.remote.deadline import Deadline
 
@@ -167,6 +168,9 @@ def _new_session() -> requests.Session:
 
 
 def _read(response: Response, max_bytes: int) -> HttpReply | HttpFailure:
+    if response.status_code < 200:
+        # nothing more is read, so the connection closes: the final reply may follow on it
+        return HttpFailure(f"status {response.status_code} is no final reply", invalid=True)
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         return HttpFailure(f"the reply is {encoding}-encoded, wanted identity", invalid=True)
@@ -190,7 +194,8 @@ def _failure(error: BaseException) -> HttpFailure:
         return HttpFailure("no connection in time")
     if isinstance(error, TimeoutError):
         return HttpFailure("no complete reply in time")
-    return HttpFailure(f"{type(error).__name__}: {error}"[:200])
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return HttpFailure(printable(message[:200]))
 
 
 def _is_connect_timeout(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from qwen_rerank.printable import printable
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.response import member, scores_by_index
 from qwen_rerank.types import DocumentScore, RerankRequest, Scores
@@ -40,7 +41,7 @@ def _with_marks(document: DocumentScore, item: dict[str, Any]) -> DocumentScore:
 
 def _text(item: dict[str, Any], name: str) -> str | None:
     value = item.get(name)
-    return value[:_LONGEST] if isinstance(value, str) and value else None
+    return printable(value[:_LONGEST]) if isinstance(value, str) and value else None
 
 
 OWN = Dialect("qwen-rerank", "/rerank", build, read, instruction="instruction", own_template=True)
