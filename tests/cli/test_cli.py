@@ -48,6 +48,16 @@ def test_rerank_reads_standard_input_and_prints_a_table(tiny_model: Path) -> Non
     assert len(answer.stdout.splitlines()) == 3
 
 
+def test_a_document_sends_no_control_characters_to_the_terminal(tiny_model: Path) -> None:
+    hostile = "capital \x1b[2J\x9b1m\u202e end\tof\x7f line\n"
+    arguments = ["rerank", "capital", "--model", str(tiny_model)]
+    escaped = r"capital \u001b[2J\u009b1m\u202e end" + "\tof" + r"\u007f line"
+    assert qwen_rerank(*arguments, stdin=hostile).stdout.splitlines()[1].endswith(escaped)
+    as_json = qwen_rerank(*arguments, "--json", stdin=hostile).stdout
+    assert not set(as_json) & {"\x1b", "\x9b", "\u202e", "\x7f"}
+    assert json.loads(as_json)[0]["document"] == hostile.removesuffix("\n")
+
+
 def test_an_output_that_lacks_a_character_shows_its_number(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

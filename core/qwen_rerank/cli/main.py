@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from qwen_rerank import QwenRerankError, __version__
 from qwen_rerank.cli import doctor, download, evaluate, feedback, rerank, serve
+from qwen_rerank.printable import printable
 
 COMMANDS = (rerank, serve, evaluate, feedback, download, doctor)
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except (QwenRerankError, OSError) as error:
-        print(f"qwen-rerank: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"qwen-rerank: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -14,6 +14,7 @@ from qwen_rerank import RerankResult, load
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.cli.progress import document_bar
 from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.printable import printable
 from qwen_rerank.reranker import OnError
 from qwen_rerank.rows import rows
 from qwen_rerank.settings import AdapterSettings
@@ -68,13 +69,14 @@ def _make_printable(encoding: str | None) -> None:
 
 
 def _print_json(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
-    print(json.dumps(rows(results, documents), ensure_ascii=False, indent=2))
+    print(printable(json.dumps(rows(results, documents), ensure_ascii=False, indent=2)))
 
 
 def _print_table(results: Sequence[RerankResult], documents: Sequence[str]) -> None:
-    for reason in {result.not_reranked or result.fallback for result in results} - {None}:
-        print(f"warning: {reason}", file=sys.stderr)
+    reasons = {result.not_reranked or result.fallback for result in results}
+    for reason in filter(None, reasons):
+        print(f"warning: {printable(reason)}", file=sys.stderr)
     print("rank   score  index  document")
     for rank, result in enumerate(results, start=1):
         score = "     -" if result.score is None else f"{result.score:.4f}"
-        print(f"{rank:>4}  {score}  {result.index:>5}  {documents[result.index]}")
+        print(f"{rank:>4}  {score}  {result.index:>5}  {printable(documents[result.index])}")
