@@ -18,6 +18,14 @@ def test_files() -> None:
     assert read_documents("a.csv", b"only,first\nsecond,x\n") == ["only", "second"]
 
 
+def test_half_an_emoji_becomes_a_replacement_character() -> None:
+    """JSON may hold it as an escape; no browser could be sent it."""
+    rows = rb"""{"text": "a\ud83d"}
+"\ude00 b"
+"""
+    assert read_documents("a.jsonl", rows) == ["a\ufffd", "\ufffd b"]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason", "line"),
     [

@@ -175,10 +175,13 @@ def test_where_the_api_has_a_key_the_page_has_one() -> None:
     guarded = Service(ServerSettings(scorer=FakeScorer(), server_api_key=SecretStr("horse")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(current, "service", guarded)
-        at = ranked("a", ["b"])
+        at = page()
         assert "access key" in at.warning[0].value
-        at.text_input("key").set_value("donkey")
-        assert at.button("rerank").click().run().warning
+        assert not at.get("file_uploader")
+        at.text_input("key").set_value("donkey").run()
+        assert not at.get("file_uploader")
+        at.text_input("key").set_value("horse").run()
+        assert at.get("file_uploader")
 
 
 def outcome(documents: list[str]) -> ShownRanking:
@@ -192,6 +195,20 @@ def test_downloads() -> None:
     assert rows[1:] == [["1", "1", "0.5", "1", "二, 三"], ["2", "0", "0.5", "-1", "'=1+1"]]
     whole = json.loads(made.as_json())
     assert [row["document"] for row in whole["reranked_documents"]] == ["二, 三", "=1+1"]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\xa0=1", "\u200b=1",
+        "\ufeff=1", "\u3000=1", "\u202e=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201", "\u22121",
+    ],
+)  # fmt: skip
+def test_a_spreadsheet_runs_no_document(formula: str) -> None:
+    made = outcome([formula, "a = b", "１+1", "", " - "])
+    rows = list(csv.reader(io.StringIO(made.as_csv().decode("utf-8-sig"), newline="")))
+    cells = {int(row[1]): row[-1] for row in rows[1:]}
+    assert cells == {0: f"'{formula}", 1: "a = b", 2: "１+1", 3: "", 4: "' - "}
 
 
 @pytest.mark.parametrize("count", [1, 2, MOST + 10])

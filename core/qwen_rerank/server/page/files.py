@@ -7,6 +7,8 @@ import io
 import json
 from typing import Any
 
+from qwen_rerank._validation import checked_text
+
 NAMES = ("text", "document", "content", "page_content", "passage", "文本", "文档", "内容")
 """Fields and columns that hold a document's text, the first one present counts."""
 
@@ -67,7 +69,7 @@ def _from_row(row: str, line: int) -> str:
         value = next((value[name] for name in NAMES if name in value), None)
     if not isinstance(value, str):
         raise FileError("bad_row", line)
-    return value
+    return checked_text("a row", value)  # half an emoji, escaped, would break the page
 
 
 def _from_csv(text: str) -> list[str]:

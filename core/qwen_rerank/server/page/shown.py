@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_rerank.rows import rows
+from qwen_rerank.server.page.spreadsheet import as_cell
 from qwen_rerank.types import RerankResult
 
 START = 50
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class ShownRanking:
         table = csv.writer(file)
         table.writerow(["rank", "index", "score", "moved", "document"])
         for row in self.rows():
-            text = row["document"]
-            safe = f"'{text}" if text.startswith(_FORMULA) else text
-            table.writerow([row["rank"], row["index"], row["score"], places_risen(row), safe])
+            text = as_cell(row["document"])
+            table.writerow([row["rank"], row["index"], row["score"], places_risen(row), text])
         return file.getvalue().encode("utf-8-sig")
 
 

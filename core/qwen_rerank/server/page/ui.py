@@ -33,6 +33,9 @@ def page(service: Service) -> None:
     translate, choice = side_panel(service)
     st.title(translate("title"), anchor=False)
     st.caption(translate("lead"))
+    if not choice.may_ask:
+        st.warning(translate("need_key"))
+        return
     names = ["tab_page", "tab_api", *(["tab_trend"] if service.recorder else [])]
     trying, calling, *watching = st.tabs(list(map(translate, names)))
     with trying:
