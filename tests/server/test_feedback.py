@@ -20,9 +20,9 @@ from qwen_rerank.cli.main import main
 from qwen_rerank.errors import FeedbackError
 from qwen_rerank.feedback import FeedbackStore
 from qwen_rerank.server import recorder
+from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
-from qwen_rerank.server.telemetry import Metrics
 from tests.server.running import ManyFake, Running, serving, wait_until
 from tests.server.test_bad_input import said
 from tests.server.test_stop import process

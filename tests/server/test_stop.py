@@ -33,6 +33,45 @@ sys.exit(main())
 need that long to hear it, and a port that closes cuts off who is just connecting."""
 
 
+START = """
+import signal, time
+from functools import partial
+from qwen_rerank.server import lifecycle
+from qwen_rerank.server.settings import ServerSettings
+from qwen_rerank.testing import FakeScorer
+
+def slowly(query, document):
+    time.sleep(0.02)  # ready long before the port closes
+    return 0.5
+
+settings = ServerSettings(scorer=FakeScorer(slowly), ui=False, port=0)
+"""
+SIGNALLED_WHILE_LOADING = """
+def say(line):
+    print(line, flush=True)
+    if line.startswith("Loading"):
+        signal.raise_signal(signal.SIGTERM)
+
+lifecycle.serve(settings, say)
+"""
+SIGNALLED_AT_ONCE = """
+make_app = lifecycle.make_app
+
+def make_signalled_app(service):
+    app = make_app(service)
+
+    async def signalled(scope, receive, send):
+        if scope["type"] == "lifespan":
+            signal.raise_signal(signal.SIGTERM)
+        await app(scope, receive, send)
+
+    return signalled
+
+lifecycle.make_app = make_signalled_app
+lifecycle.serve(settings, partial(print, flush=True))
+"""
+
+
 @contextmanager
 def process(
     *arguments: str, command: Sequence[str] = SERVE, env: dict[str, str] | None = None
@@ -77,6 +116,15 @@ def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tiny_model: Pat
         assert lost == []
         with pytest.raises(requests.ConnectionError):
             requests.get(url + "/health", timeout=5)
+
+
+@pytest.mark.parametrize("script", [SIGNALLED_AT_ONCE, SIGNALLED_WHILE_LOADING])
+def test_a_signal_before_the_model_is_there_ends_the_server(script: str) -> None:
+    command = [sys.executable, "-c", START + script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode in (-signal.SIGTERM, 128 + signal.SIGINT)
+    assert "Traceback" not in done.stderr
+    assert "POST" not in done.stdout, "the server does not say that it is ready"
 
 
 def test_a_body_that_never_ends_does_not_hold_up_the_exit(tiny_model: Path) -> None:

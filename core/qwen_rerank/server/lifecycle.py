@@ -37,6 +37,11 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal; it may come before the service has started."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; Streamlit gives uvicorn's loggers its handlers again while it starts."""
         await super().startup(sockets)
@@ -51,7 +56,7 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal; the loop hears of it in its next turn."""
-        self._service.loop.call_soon_threadsafe(self._service.drain)
+        self._loop.call_soon_threadsafe(self._service.drain)
         super().handle_exit(sig, frame)
 
 
@@ -101,8 +106,11 @@ async def _greet(server: DrainingServer, service: Service, at: socket.socket, sa
     await service.loaded.wait()
     if service.state == "failed":
         server.should_exit = True
-        return
-    address = _address(service.settings.host, at.getsockname()[1])
+    elif service.state == "ready":  # no signal came meanwhile
+        _say_where(_address(service.settings.host, at.getsockname()[1]), service, say)
+
+
+def _say_where(address: str, service: Service, say: Say) -> None:
     if service.settings.ui:
         say(f"Ready. Open {address} in a browser.")
     say(f"REST API: POST {address}/rerank (described at {address}/openapi.json)")

@@ -14,8 +14,8 @@ from qwen_rerank.errors import ConfigError, FeedbackError
 from qwen_rerank.feedback import DailyStatistics, FeedbackStore
 from qwen_rerank.feedback.database import Row
 from qwen_rerank.server.feedback_gauges import FeedbackGauges
+from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.settings import ServerSettings
-from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.types import RerankResult
 
 T = TypeVar("T")

@@ -19,10 +19,10 @@ from qwen_rerank.errors import (
 )
 from qwen_rerank.factory import load
 from qwen_rerank.server.limits import check_size
+from qwen_rerank.server.metrics import Metrics
 from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.settings import ServerSettings
-from qwen_rerank.server.telemetry import Metrics
 from qwen_rerank.server.truncation import Truncation
 from qwen_rerank.server.work import estimated_work, prompt_tokens
 from qwen_rerank.throughput import Throughput, Work
@@ -89,7 +89,7 @@ class Service:
         """Refuse new requests from now on, and give the running ones some time to end."""
         if self.state != "stopping":
             self.state = "stopping"
-            self.loop.call_later(DRAIN_SECONDS, self._give_up)
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._give_up)
 
     async def stop(self) -> None:
         """End what still runs; the model is left to finish its batch."""
