@@ -140,11 +140,14 @@ def processor_seconds(pid: int) -> float:
 
 
 @contextmanager
-def server(model: str, *options: str) -> Iterator[tuple[str, int]]:
+def server(model: str, *options: str, log: Path = Path(os.devnull)) -> Iterator[tuple[str, int]]:
     """A ready server: its address and process."""
     command = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", "0"]
     command += ["--model", model, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
         assert process.stdout
         for line in process.stdout:
             if address := re.search(rb"POST (http://\S+)/rerank", line):
