@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from qwen_rerank.errors import ConfigError
+from qwen_rerank.errors import ConfigError, InvalidInputError
 from qwen_rerank.ray.actors import Actors
 from qwen_rerank.ray.arrow import TableReranker
 from qwen_rerank.ray.columns import Columns
 from qwen_rerank.ray.dataset import map_rows
+from qwen_rerank.ray.failures import reason_of_failure
 from qwen_rerank.ray.files import Format, Place, file_format
 from qwen_rerank.ray.report import Report, make_report
 from qwen_rerank.ray.require import require_ray
@@ -60,17 +61,17 @@ class BulkJob:
             ConfigError: The target holds files of another job.
             InvalidInputError: The source holds no such files.
             MissingDependencyError: Ray Data is not installed.
-            ray.exceptions.RayError: An actor failed. What is finished is kept.
+            QwenRerankError: What an actor met, such as an outage. What is finished is kept.
+            ray.exceptions.RayError: An actor failed in another way.
         """
         require_ray("data")
         source, target = Place.of(self.source), Place.of(self.target)
         progress = target.beside(".progress")
         kind = file_format(source)
         self._claim(target, progress, kind)
-        if kind == "jsonl":
-            self._score_lines(source, target, progress)
-        else:
-            self._score_parquet(source, target, progress)
+        score = self._score_lines if kind == "jsonl" else self._score_parquet
+        with reason_of_failure():
+            score(source, target, progress)
         return make_report(target, progress / "rows", kind)
 
     def _claim(self, target: Place, progress: Place, kind: Format) -> None:
@@ -104,8 +105,14 @@ class BulkJob:
         table = ray.data.read_parquet(
             source.files(), filesystem=source.filesystem, include_row_hash=True
         )
+        self._check_columns(table.schema().names)
         scored = self._scored(table, TableReranker, progress, PARQUET_ROW)
         scored.write_parquet(target.path, filesystem=target.filesystem)
+
+    def _check_columns(self, names: list[str]) -> None:
+        for name in (self.columns.query, self.columns.documents):
+            if name not in names:
+                raise InvalidInputError(f"{self.source}: there is no column {name!r} among {names}")
 
     def _scored(self, rows: Dataset, reranker: type, progress: Place, row: str) -> Dataset:
         """The rows that are not done yet, with their results."""

@@ -25,8 +25,6 @@ class FleetSettings(ServerSettings):
     Serve knows, such as delays of autoscaling, goes into the `deployments` of its config file.
     """
 
-    host: str = "0.0.0.0"  # noqa: S104 - Serve's proxies listen; their names are the cluster's
-    """Not used: Serve's proxies listen."""
     ui: bool = False
     """Always off: the page belongs to one server, `qwen-rerank serve`."""
     replicas: int = Field(default=1, ge=1)
@@ -37,6 +35,11 @@ class FleetSettings(ServerSettings):
     """Cores of a replica; a model on a CPU computes with so many threads."""
     num_gpus: float = Field(default=0.0, ge=0)
     """GPUs of a replica; 0.5 lets two replicas share one."""
+
+    @property
+    def hosts(self) -> list[str]:
+        """Any, unless `allowed_hosts` names some: Serve's proxies go by names of the cluster."""
+        return super().hosts if self.allowed_hosts else ["*"]
 
     @model_validator(mode="after")
     def _check_fleet(self) -> Self:
