@@ -92,10 +92,14 @@ def deploy(settings: FleetSettings, **options: Any) -> None:
 
 def actors(kind: str) -> list[tuple[int, str]]:
     """Process and machine of each living actor whose class has a name like this."""
-    from ray.util.state import list_actors
+    from ray._private import state  # the public way needs the dashboard
 
-    alive = list_actors(filters=[("state", "=", "ALIVE")])
-    return [(actor.pid, actor.node_id) for actor in alive if kind in actor.class_name]
+    found = state.actors(actor_state_name="ALIVE").values()
+    return [
+        (actor["Pid"], actor["Address"]["NodeID"])
+        for actor in found
+        if kind in actor["ActorClassName"]
+    ]
 
 
 def replicas() -> int:
@@ -129,6 +133,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """What all processes of the cluster get."""
     return {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT)]),
+        "RAY_worker_niceness": "0",  # or a busy machine gives the workers nothing
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "3",

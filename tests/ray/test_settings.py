@@ -30,7 +30,7 @@ def test_words_of_a_command_line_become_settings() -> None:
         {"model": "builtin", "replicas": "2", "num_gpus": "0.5"}
     )
     assert (settings.replicas, settings.num_gpus) == (2, 0.5)
-    with pytest.raises(ConfigError, match="did you mean 'replicas'"):
+    with pytest.raises(ValueError, match="did you mean 'replicas'"):
         FleetSettings.model_validate({"replica": "2"})
     with pytest.raises(ConfigError, match="at least replicas, 3, got 2"):
         FleetSettings(replicas=3, max_replicas=2)

@@ -35,7 +35,6 @@ class Actors:
         return {
             "compute": ray.data.ActorPoolStrategy(size=self.count or max(1, places)),
             "num_gpus": num_gpus,
-            "scheduling_strategy": "SPREAD",
             **self._cores(max(node.get("CPU", 1) for node in nodes)),
         }
 

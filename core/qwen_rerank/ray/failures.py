@@ -11,20 +11,11 @@ from qwen_rerank.errors import QwenRerankError
 @contextmanager
 def reason_of_failure() -> Iterator[None]:
     """Raise this package's error in place of Ray's, whose text is a traceback of the actor."""
-    from ray.exceptions import RayError
+    from ray.exceptions import RayTaskError
 
     try:
         yield
-    except RayError as failure:
-        reason = _reason(failure)
-        if reason is None:
-            raise
-        raise reason from None
-
-
-def _reason(failure: BaseException | None) -> QwenRerankError | None:
-    while failure is not None:
-        if isinstance(failure, QwenRerankError) and type(failure).__module__.startswith("qwen"):
-            return failure
-        failure = getattr(failure, "cause", None) or failure.__cause__
-    return None
+    except RayTaskError as failure:
+        if isinstance(failure.cause, QwenRerankError):
+            raise failure.cause from None
+        raise

@@ -118,6 +118,7 @@ class BulkJob:
         """The rows that are not done yet, with their results."""
         from ray.data.checkpoint import CheckpointConfig
 
+        rows.context.raise_original_map_exception = True
         rows.context.checkpoint_config = CheckpointConfig(
             row,
             (progress / "rows").path,
