@@ -11,9 +11,9 @@ from tests.ray.machines import Machines
 
 
 @pytest.fixture(scope="session")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    """A head and two machines with a core each; Serve listens on the head."""
+def machines() -> Iterator[Machines]:
+    """See `Machines`."""
     if find_spec("ray") is None:
         pytest.skip('Ray is not installed: pip install "qwen-rerank[ray]"')
-    with Machines(tmp_path_factory.mktemp("ray")) as machines:
+    with Machines() as machines:
         yield machines

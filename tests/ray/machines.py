@@ -22,14 +22,10 @@ PATIENCE = 90.0
 
 
 class Machines:
-    """The cluster, with Serve as deploy/rayservice.yaml sets it up.
+    """A head and two machines with a core each; Serve listens on the head."""
 
-    Args:
-        folder: For HAProxy's files.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        os.environ.update(_environment(folder))
+    def __init__(self) -> None:
+        os.environ.update(_environment())
         from ray.cluster_utils import Cluster  # reads the environment
 
         self.port = free_port()
@@ -45,7 +41,7 @@ class Machines:
         for _ in range(2):
             self.add()
         ray.init(address=self._cluster.address, log_to_driver=False)
-        serve.start(http_options={"port": self.port, "location": "HeadOnly"})
+        serve.start(http_options={"host": "127.0.0.1", "port": self.port, "location": "HeadOnly"})
         return self
 
     def __exit__(
@@ -129,20 +125,9 @@ def free_port() -> int:
         return port
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """What all processes of the cluster get."""
     return {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT)]),
         "RAY_worker_niceness": "0",  # or a busy machine gives the workers nothing
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        "RAY_SERVE_HAPROXY_RETRIES": "3",
-        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "262144",
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
     }

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 NAME = "Reranker"
 """Of the deployment, for the `deployments` of a Serve config file."""
-MAX_ONGOING = 32
-"""Requests that a replica holds at once. Its own queue shares the model's passes between them;
-more would wait there without making passes any fuller."""
-TARGET_ONGOING = 8
+MAX_ONGOING = 4
+"""Requests that a replica holds, whose documents share the model's passes. The others wait at the
+proxy, where they outlive the replica; those that it holds get 500 when it dies, and a client has
+to send them again. Fewer than the failures that open a client's circuit breaker."""
+TARGET_ONGOING = 3
 """Requests per replica that autoscaling aims at."""
-MAX_QUEUED = 256
-"""Requests that may wait for a replica; further ones get 503 with `Retry-After`."""
+MAX_QUEUED = 200
+"""Requests that may wait at each proxy; further ones get 503 with `Retry-After`."""
 RETRY_AFTER = 1
 """Seconds, for those."""
 SECONDS_AFTER_DEADLINE = 5.0
