@@ -16,7 +16,7 @@ def main() -> None:
     port, replicas = map(int, sys.argv[1:])
     ray.init(num_cpus=replicas + 1, object_store_memory=200 << 20, include_dashboard=False)
     try:
-        serve.start(http_options={"port": port, "location": "HeadOnly"})
+        serve.start("HeadOnly", {"host": "127.0.0.1", "port": port})
         serve.run(app(FleetSettings(model="builtin", device="cpu", replicas=replicas)))
         signal.pause()  # Ray turns SIGTERM into SystemExit
     finally:

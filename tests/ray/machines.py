@@ -41,7 +41,7 @@ class Machines:
         for _ in range(2):
             self.add()
         ray.init(address=self._cluster.address, log_to_driver=False)
-        serve.start(http_options={"host": "127.0.0.1", "port": self.port, "location": "HeadOnly"})
+        serve.start("HeadOnly", {"host": "127.0.0.1", "port": self.port})
         return self
 
     def __exit__(

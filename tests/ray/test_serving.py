@@ -43,7 +43,7 @@ def test_every_example_gets_the_reply_of_one_server(served: Machines) -> None:
         described = requests.get(f"{alone.url}/openapi.json", timeout=30).json()
         assert requests.get(f"{fleet.url}/openapi.json", timeout=30).json() == described
         bodies = [(path, body) for path in described["paths"] for body in examples(described, path)]
-        assert len(bodies) > 10
+        assert len({path for path, _ in bodies}) >= 6
         for path, body in bodies:
             wanted, found = alone.post(body, path), fleet.post(body, path)
             assert found.status_code == wanted.status_code, path
