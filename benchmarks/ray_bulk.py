@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ray_serve import EQUAL
 from benchmarks.texts import documents, query
 from qwen_rerank import LocalScorer, RerankRequest, Scores
 
@@ -56,7 +57,8 @@ def score_directly(rows: list[dict[str, Any]]) -> tuple[list[list[float]], float
 def bulk(source: Path, target: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "qwen_rerank", "bulk", str(source), str(target)]
     options = ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100"]
-    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+    environment = {**os.environ, **EQUAL}
+    return subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
 
 
 def first_to_last_file(target: Path) -> tuple[int, float]:

@@ -31,11 +31,13 @@ from benchmarks.texts import documents, query
 DOCUMENTS = 10
 """In each request; about 40 tokens each."""
 PORT = 8199
-MODES = {
+MODES: dict[str, dict[str, str]] = {
     "qwen-rerank serve": {},
     "Ray Serve": {},
     "Ray Serve with HAProxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1"},
 }
+EQUAL = {"RAY_worker_niceness": "0"}
+"""Ray's workers give way to all other processes by default; a plain server does not."""
 SERVE = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", str(PORT)]
 
 
@@ -45,7 +47,7 @@ def server(mode: str, replicas: int = 1) -> Iterator[int]:
     command = [*SERVE, "--model", "builtin", "--device", "cpu"]
     if mode != "qwen-rerank serve":
         command = [sys.executable, "-m", "benchmarks.ray_application", str(PORT), str(replicas)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **MODES[mode]}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **EQUAL, **MODES[mode]}
     log = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
