@@ -36,13 +36,24 @@ class Machines:
 
     def __enter__(self) -> Self:
         import ray
-        from ray import serve
 
         for _ in range(2):
             self.add()
         ray.init(address=self._cluster.address, log_to_driver=False)
-        serve.start("HeadOnly", {"host": "127.0.0.1", "port": self.port})
         return self
+
+    def deploy(self, settings: FleetSettings, **options: Any) -> None:
+        """Run the application, and wait until its replicas are ready.
+
+        Args:
+            settings: Of the application.
+            **options: As in the `deployments` of a config file.
+        """
+        from ray import serve
+
+        serve.start("HeadOnly", {"host": "127.0.0.1", "port": self.port})
+        deployment = app(settings)._bound_deployment.options(**options)  # noqa: SLF001
+        serve.run(deployment.bind(settings), name="rerank")
 
     def __exit__(
         self,
@@ -71,19 +82,6 @@ class Machines:
         [worker] = [worker for worker in self._workers if worker.node_id == node]
         self._workers.remove(worker)
         self._cluster.remove_node(worker, allow_graceful=False)
-
-
-def deploy(settings: FleetSettings, **options: Any) -> None:
-    """Run the application, and wait until its replicas are ready.
-
-    Args:
-        settings: Of the application.
-        **options: As in the `deployments` of a config file.
-    """
-    from ray import serve
-
-    deployment = app(settings)._bound_deployment.options(**options)  # noqa: SLF001
-    serve.run(deployment.bind(settings), name="rerank")
 
 
 def actors(kind: str) -> list[tuple[int, str]]:
@@ -129,5 +127,6 @@ def _environment() -> dict[str, str]:
     """What all processes of the cluster get."""
     return {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT)]),
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PATIENCE),
         "RAY_worker_niceness": "0",  # or a busy machine gives the workers nothing
     }

@@ -18,7 +18,7 @@ from langchain_qwen_rerank import QwenRerank
 from llama_index_qwen_rerank import QwenRerank as LlamaIndexQwenRerank
 from qwen_rerank import load
 from qwen_rerank.ray.settings import FleetSettings
-from tests.ray.machines import Machines, actors, deploy, kill, replicas, wait_until
+from tests.ray.machines import Machines, actors, kill, replicas, wait_until
 from tests.ray.slow_scorer import SlowScorer
 from tests.server.running import Running, serving
 
@@ -33,7 +33,7 @@ REPLICA = "ServeReplica"
 @pytest.fixture(scope="module")
 def served(machines: Machines) -> Machines:
     """Two replicas of the built-in model, on two machines."""
-    deploy(FleetSettings(model="builtin", device="cpu", replicas=2))
+    machines.deploy(FleetSettings(model="builtin", device="cpu", replicas=2))
     return machines
 
 
@@ -134,7 +134,7 @@ def test_a_replica_joins_under_load_and_leaves_after_it(machines: Machines) -> N
     scale = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 4}
     quick = {"upscale_delay_s": 0.5, "downscale_delay_s": 1, "look_back_period_s": 1}
     settings = FleetSettings(scorer=SlowScorer(seconds=0.2), max_replicas=2)
-    deploy(settings, autoscaling_config={**scale, **quick})
+    machines.deploy(settings, autoscaling_config={**scale, **quick})
     assert replicas() == 1
     with asking_for_anything(machines.url):
         wait_until(lambda: replicas() == 2)
@@ -163,7 +163,7 @@ def asking_for_anything(url: str) -> Iterator[None]:
 
 def test_too_many_requests_get_503_and_retry_after(machines: Machines) -> None:
     settings = FleetSettings(scorer=SlowScorer(seconds=0.5))
-    deploy(settings, max_ongoing_requests=2, max_queued_requests=2)
+    machines.deploy(settings, max_ongoing_requests=2, max_queued_requests=2)
 
     def ask(_: int) -> requests.Response:
         body = {"query": "a b", "documents": ["x", "a", "a b"]}
@@ -181,7 +181,7 @@ def test_too_many_requests_get_503_and_retry_after(machines: Machines) -> None:
 
 def test_a_replica_whose_model_is_ill_is_replaced(machines: Machines, tmp_path: Path) -> None:
     ill = tmp_path / "ill"
-    deploy(FleetSettings(scorer=SlowScorer(ill=ill)), health_check_period_s=0.5)
+    machines.deploy(FleetSettings(scorer=SlowScorer(ill=ill)), health_check_period_s=0.5)
     [(process, _)] = actors(REPLICA)
     ill.touch()
     wait_until(lambda: process not in dict(actors(REPLICA)))
