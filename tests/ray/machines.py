@@ -22,7 +22,7 @@ PATIENCE = 90.0
 
 
 class Machines:
-    """A head and two machines with a core each; Serve listens on the head."""
+    """A head, and machines that are added; Serve listens on the head."""
 
     def __init__(self) -> None:
         os.environ.update(_environment())
@@ -30,15 +30,13 @@ class Machines:
 
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        head = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
+        head = {"num_cpus": 4, "object_store_memory": MEMORY, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._workers: list[Any] = []
 
     def __enter__(self) -> Self:
         import ray
 
-        for _ in range(2):
-            self.add()
         ray.init(address=self._cluster.address, log_to_driver=False)
         return self
 
@@ -76,6 +74,10 @@ class Machines:
     def add(self) -> None:
         """One more machine with a core."""
         self._workers.append(self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY))
+
+    def workers(self) -> set[str]:
+        """All machines but the head."""
+        return {worker.node_id for worker in self._workers}
 
     def remove(self, node: str) -> None:
         """Cut the power of a machine."""

@@ -33,7 +33,9 @@ REPLICA = "ServeReplica"
 @pytest.fixture(scope="module")
 def served(machines: Machines) -> Machines:
     """Two replicas of the built-in model, on two machines."""
-    machines.deploy(FleetSettings(model="builtin", device="cpu", replicas=2))
+    machines.add()
+    settings = FleetSettings(model="builtin", device="cpu", replicas=2)
+    machines.deploy(settings, max_replicas_per_node=1)
     return machines
 
 
@@ -74,7 +76,7 @@ def test_no_answer_is_lost_or_wrong_when_a_replica_and_a_machine_die(served: Mac
         wait_until(lambda: process not in dict(actors(REPLICA)) and replicas() == 2)
         before = answers["right"]
         served.add()
-        _, node = actors(REPLICA)[0]
+        [node] = {node for _, node in actors(REPLICA)} & served.workers()
         served.remove(node)
         wait_until(lambda: node not in dict(actors(REPLICA)).values() and replicas() == 2)
         wait_until(lambda: answers["right"] >= before + 2 * CLIENTS)
