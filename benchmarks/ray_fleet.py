@@ -10,6 +10,7 @@ Assumptions:
   requests of a replica progress alike (processor sharing), as its scheduler does.
 - Serve picks two replicas at random and takes the one with fewer requests (its own default). Its
   count is exact: no delay of the news from replicas.
+- Waiting at the proxy for a replica counts as waiting in the replica.
 - Proxies are on every node and are never the limit. No replica fails. The network takes no time.
 """
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 
 SIZES = (1, 2, 5, 10, 10, 20, 20, 50)
 MOST = 32
-"""Requests that a replica holds."""
+"""Requests that a replica holds, or that wait for it at the proxy; further ones are refused."""
 
 
 @dataclass
