@@ -14,6 +14,6 @@ from tests.ray.machines import Machines
 def machines() -> Iterator[Machines]:
     """See `Machines`."""
     if find_spec("ray") is None:
-        pytest.skip('Ray is not installed: pip install "qwen-rerank[ray]"')
+        pytest.skip("Ray is not installed: it comes with the extra ray")
     with Machines() as machines:
         yield machines

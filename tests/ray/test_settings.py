@@ -52,6 +52,6 @@ def test_the_key_stays_out_of_what_is_shown() -> None:
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.ray.require.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"qwen-rerank\[ray\]"):
+    monkeypatch.setattr("qwen_rerank.extras.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"\[server,ray\]"):
         app(FleetSettings())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from qwen_rerank.extras import require_extras
+from qwen_rerank.keywords import RerankerKeywords
 from qwen_rerank.ray.actors import Actors
 from qwen_rerank.ray.arrow import TableReranker
 from qwen_rerank.ray.columns import Columns, Output
-from qwen_rerank.ray.require import require_ray
 from qwen_rerank.ray.settings import BulkSettings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def rerank_dataset(
     actors: int | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
-    **settings: Any,
+    **settings: Unpack[RerankerKeywords],
 ) -> Dataset:
     """Add scores or rankings to each row.
 
@@ -59,10 +60,11 @@ def rerank_dataset(
         ConfigError: A setting is unknown or has a wrong value.
         MissingDependencyError: Ray Data is not installed.
     """
-    require_ray("data")
+    require_extras("ray")
+    given: dict[str, Any] = dict(settings)  # pydantic turns what came into the types of the fields
     columns = Columns(query, documents, output, top_n)
     chosen = Actors(actors, num_cpus, num_gpus)
-    return map_rows(dataset, TableReranker, BulkSettings(**settings), columns, chosen)
+    return map_rows(dataset, TableReranker, BulkSettings(**given), columns, chosen)
 
 
 def map_rows(

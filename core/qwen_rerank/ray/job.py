@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from qwen_rerank.errors import ConfigError, InvalidInputError
+from qwen_rerank.extras import require_extras
 from qwen_rerank.ray.actors import Actors
 from qwen_rerank.ray.arrow import TableReranker
 from qwen_rerank.ray.columns import Columns
@@ -14,7 +15,6 @@ from qwen_rerank.ray.dataset import map_rows
 from qwen_rerank.ray.failures import reason_of_failure
 from qwen_rerank.ray.files import Format, Place, file_format
 from qwen_rerank.ray.report import Report, make_report
-from qwen_rerank.ray.require import require_ray
 from qwen_rerank.ray.settings import BulkSettings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class BulkJob:
             QwenRerankError: What an actor met, such as an outage. What is finished is kept.
             ray.exceptions.RayError: An actor failed in another way.
         """
-        require_ray("data")
+        require_extras("ray")
         source, target = Place.of(self.source), Place.of(self.target)
         progress = target.beside(".progress")
         kind = file_format(source)

@@ -4,7 +4,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank.ray.require import require_ray
+from qwen_rerank.extras import require_extras
 from qwen_rerank.ray.settings import FleetSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def app(settings: FleetSettings) -> "Application":
     Raises:
         MissingDependencyError: Ray Serve or the server's packages are not installed.
     """
-    require_ray("serve")
+    require_extras("server", "ray")
     from ray import serve
 
     from qwen_rerank.ray.replica import Replica
