@@ -12,6 +12,7 @@ MODULES = {
     "llama-index": ("llama_index.core",),
     "server": ("asgi_correlation_id", "fastapi", "prometheus_client", "uvicorn"),
     "ui": ("streamlit",),
+    "ray": ("ray", "pyarrow"),
     "eval": ("bm25s", "faiss", "ir_measures", "matplotlib", "sklearn", "tqdm"),
 }
 """Extra -> the modules that it brings."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from qwen_rerank import load
 from qwen_rerank.cli.evaluation_view import EvaluationView
-from qwen_rerank.cli.options import add_settings, given_settings
+from qwen_rerank.cli.options import add_settings, count, given_settings
 from qwen_rerank.errors import ConfigError, ScorerError
 from qwen_rerank.evaluation import Dataset, Report, compare, read_dataset
 from qwen_rerank.evaluation.plot import check_plot, plot
@@ -50,9 +50,9 @@ def register(commands: Any) -> None:
     stages = ", ".join(STAGES)
     add("--first-stage", default="faiss", help=f"{stages}, or a TREC run file [faiss]")
     add("--embedding", default=LSA, help="lsa, or a sentence-transformers model [lsa]")
-    add("--candidates", type=_count, default=50, help="documents to rerank for a query [50]")
-    add("--top", type=_count, default=3, help="the k of hit@k and hits@k [3]")
-    add("--limit", type=_count, help="a fixed sample of so many queries [all]")
+    add("--candidates", type=count, default=50, help="documents to rerank for a query [50]")
+    add("--top", type=count, default=3, help="the k of hit@k and hits@k [3]")
+    add("--limit", type=count, help="a fixed sample of so many queries [all]")
     add(
         "--output",
         type=Path,
@@ -156,9 +156,3 @@ def _save(view: EvaluationView, folder: Path) -> None:
             write_run(run, folder / f"{name}.trec")
     everything = replace(view, per_query=True).json()
     (folder / "report.json").write_text(everything + "\n", encoding="utf-8")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text!r}")
-    return int(text)

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from qwen_rerank import QwenRerankError, __version__
-from qwen_rerank.cli import doctor, download, evaluate, feedback, rerank, serve
+from qwen_rerank.cli import bulk, doctor, download, evaluate, feedback, rerank, serve
 from qwen_rerank.printable import printable
 
-COMMANDS = (rerank, serve, evaluate, feedback, download, doctor)
+COMMANDS = (rerank, serve, bulk, evaluate, feedback, download, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,3 +27,10 @@ def given_settings(arguments: argparse.Namespace, settings: type[ScorerSettings]
     """The settings that stand on the command line; `none` means None."""
     given = {name: vars(arguments)[name] for name in settings.model_fields if name in arguments}
     return {name: None if value.lower() == "none" else value for name, value in given.items()}
+
+
+def count(text: str) -> int:
+    """A number of things, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text!r}")
+    return int(text)

@@ -85,6 +85,17 @@ class Service:
             for query in WARM_UP_QUERIES:
                 await self._reranker.run(self._reranker.scorer.score, query, WARM_UP_DOCUMENTS)
 
+    async def check_model(self) -> None:
+        """Score one pair, behind what waits; waits first while the model loads.
+
+        Raises whatever the model raises, or why it did not load.
+        """
+        await self.loaded.wait()
+        if self.failure is not None:
+            raise self.failure
+        query = f"health check {uuid.uuid4()}"  # a new one, so that no cache has its score
+        await self._reranker.run(self._reranker.scorer.score, query, WARM_UP_DOCUMENTS[:1])
+
     def drain(self) -> None:
         """Refuse new requests from now on, and give the running ones some time to end."""
         if self.state != "stopping":
