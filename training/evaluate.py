@@ -9,26 +9,36 @@ difference to the first stage.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from qwen_rerank import LocalScorer
+from qwen_rerank.evaluation.bootstrap import estimates
+from qwen_rerank.evaluation.dataset import Dataset
+from qwen_rerank.evaluation.fusion import SMALLEST, fuse
+from qwen_rerank.evaluation.journal import Reranked
+from qwen_rerank.evaluation.metrics import measure as figures_by_query
+from qwen_rerank.evaluation.reader import read_dataset
+from qwen_rerank.evaluation.run import Ranking
 from training.batching import Batcher
-from training.beir import TestSet, load_set
-from training.bm25 import lexical_units
 from training.firststage import dense, lexical
 from training.heldout import held_out_sets
-from training.metrics import hit, interval, ndcg
 from training.network import Reranker
 from training.validation import score_groups
 
 BUILTIN = Path(__file__).parents[1] / "core/qwen_rerank/builtin"
 DEPTH = 20
-MODEL_SHARE = 0.5  # of the fusion: equal weights, fixed beforehand and never tuned
+TOP = 3  # of hit@3
+FIRST_STAGE = {"dense": "dense", "dense+model": "dense"} | dict.fromkeys(
+    ("bm25", "bm25+model", "fusion"), "bm25"
+)
+"""What is measured, and which first stage found the documents."""
 
 Scores = Callable[[str, list[str]], np.ndarray]
+Figures = dict[str, dict[str, list[float]]]
 
 
 def main() -> None:
@@ -56,7 +66,7 @@ def shipped(folder: Path) -> Scores:
     local = LocalScorer(str(folder), device="cpu", dtype="float32")
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        yes = np.clip(local.score(query, documents), 1e-15, 1 - 1e-15)  # so that logits are numbers
+        yes = np.clip(local.score(query, documents), SMALLEST, 1 - SMALLEST)
         return np.asarray(np.log(yes) - np.log1p(-yes))
 
     return score
@@ -72,72 +82,68 @@ def scorer(network: Reranker, batcher: Batcher) -> Scores:
     return score
 
 
-def measure(test: TestSet, score: Scores) -> dict[str, dict[str, list[float]]]:
+def measure(test: Dataset, score: Scores) -> Figures:
     """{ordering: {metric: [mean, low, high]}}; "... gain" is the paired difference."""
-    by_dense = dense(test.documents, test.queries, DEPTH)
-    by_words, index = lexical(test.documents, test.queries, DEPTH)
-    orders: dict[str, list[Sequence[int]]] = {
-        name: [] for name in ("dense", "dense+model", "bm25", "bm25+model", "fusion")
-    }
+    ids, texts = list(test.documents), list(test.documents.values())
+    queries = list(test.queries.values())
+    by_dense = dense(texts, queries, DEPTH)
+    by_words, word_scores = lexical(texts, queries, DEPTH)
+    runs: dict[str, dict[str, Ranking]] = {name: {} for name in FIRST_STAGE}
     for place, query in enumerate(test.queries):
-        union = sorted({*by_dense[place].tolist(), *by_words[place].tolist()})
-        logits = dict(zip(union, score(query, [test.documents[i] for i in union]), strict=True))
-        words = index.scores([lexical_units(query)])[0]
-        one, two = by_dense[place].tolist(), by_words[place].tolist()
-        orders["dense"].append(one)
-        orders["dense+model"].append(sorted(one, key=lambda i: -logits[i]))
-        orders["bm25"].append(two)
-        orders["bm25+model"].append(sorted(two, key=lambda i: -logits[i]))
-        orders["fusion"].append(fuse(two, words, logits))
-    return _figures(test, orders)
+        one = [(ids[i], 0.0) for i in by_dense[place]]
+        two = [(ids[i], float(s)) for i, s in zip(by_words[place], word_scores[place], strict=True)]
+        union = sorted({document for document, _ in one + two})
+        logits = score(queries[place], [test.documents[document] for document in union])
+        model = dict(zip(union, (1 / (1 + np.exp(-logits.astype(float)))).tolist(), strict=True))
+        for name, ranking in _orderings(one, two, model).items():
+            runs[name][query] = ranking
+    return _figures(test, runs)
 
 
-def fuse(places: list[int], words: np.ndarray, logits: dict[int, float]) -> list[int]:
-    """Order by the weighted sum of both scores, each standardised within the list."""
-    lexical_part = _standard(words[places])
-    model_part = _standard(np.asarray([logits[i] for i in places]))
-    both = (1 - MODEL_SHARE) * lexical_part + MODEL_SHARE * model_part
-    return [places[i] for i in np.argsort(-both, kind="stable")]
-
-
-def table_row(test: TestSet, figures: dict[str, dict[str, list[float]]]) -> str:
+def table_row(test: Dataset, figures: Figures) -> str:
     """One line of Markdown: the set, then nDCG@10 / hit@3 of every ordering."""
-    cells = [f"{v['ndcg@10'][0]:.3f} / {v['hit@3'][0]:.3f}" for k, v in figures.items()]
+    cells = [f"{v['nDCG@10'][0]:.3f} / {v['hit@3'][0]:.3f}" for v in figures.values()]
     return f"| {test.name} ({len(test.queries)}) | " + " | ".join(cells) + " |"
 
 
-def _figures(
-    test: TestSet, orders: dict[str, list[Sequence[int]]]
-) -> dict[str, dict[str, list[float]]]:
-    bases = {"dense+model": "dense", "bm25+model": "bm25", "fusion": "bm25"}
-    values = {
-        name: {
-            "ndcg@10": _each(ndcg, lists, test),
-            "hit@3": _each(hit, lists, test),
-        }
-        for name, lists in orders.items()
+def _orderings(
+    by_dense: Ranking, by_words: Ranking, model: Mapping[str, float]
+) -> dict[str, Ranking]:
+    return {
+        "dense": by_dense,
+        "dense+model": _reordered(by_dense, model),
+        "bm25": by_words,
+        "bm25+model": _reordered(by_words, model),
+        "fusion": fuse(by_words, Reranked(_reordered(by_words, model), seconds=0.0)),
     }
-    figures: dict[str, dict[str, list[float]]] = {}
-    for name, metrics in values.items():
-        figures[name] = {metric: list(interval(row)) for metric, row in metrics.items()}
-        for metric, row in metrics.items() if name in bases else ():
-            figures[name][f"{metric} gain"] = list(interval(row - values[bases[name]][metric]))
-    return figures
 
 
-def _each(metric: Callable[..., float], lists: list[Sequence[int]], test: TestSet) -> np.ndarray:
-    return np.asarray([metric(o, g) for o, g in zip(lists, test.grades, strict=True)])
+def _reordered(ranking: Ranking, model: Mapping[str, float]) -> Ranking:
+    return sorted(((one, model[one]) for one, _ in ranking), key=lambda x: -x[1])
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-6))
+def _figures(test: Dataset, runs: Mapping[str, Mapping[str, Ranking]]) -> Figures:
+    columns: dict[tuple[str, str], Sequence[float]] = {}
+    for name, run in runs.items():
+        by_query = figures_by_query(run, test.qrels, TOP)
+        for metric in ("nDCG@10", f"hit@{TOP}"):
+            values = [by_query[query][metric] for query in test.queries]
+            columns[name, metric] = values
+            if name != FIRST_STAGE[name]:
+                gain = np.subtract(values, columns[FIRST_STAGE[name], metric]).tolist()
+                columns[name, f"{metric} gain"] = gain
+    figures: Figures = defaultdict(dict)
+    for (name, metric), one in zip(columns, estimates(list(columns.values())), strict=True):
+        figures[name][metric] = [one.mean, one.low, one.high]
+    return dict(figures)
 
 
-def _sets(options: argparse.Namespace) -> list[TestSet]:
+def _sets(options: argparse.Namespace) -> list[Dataset]:
     if options.held_out:
         return held_out_sets(options.held_out, options.limit)
     folders = sorted(p for p in (options.data / "eval").iterdir() if p.is_dir())
-    return [load_set(p, options.limit) for p in folders if p.name in (options.sets or [p.name])]
+    chosen = [p for p in folders if p.name in (options.sets or [p.name])]
+    return [read_dataset(folder, titles=False).sample(options.limit) for folder in chosen]
 
 
 if __name__ == "__main__":

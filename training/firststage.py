@@ -8,11 +8,16 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from training.bm25 import BM25, lexical_units
+from qwen_rerank.lexical.bm25 import Bm25Index
+
+K1 = 1.2
 
 
 def dense(documents: Sequence[str], queries: Sequence[str], k: int) -> np.ndarray:
-    """Places (queries, k) by TF-IDF of character n-grams, SVD to 256, inner product in FAISS."""
+    """Places (queries, min(k, documents)) by inner product in FAISS.
+
+    The vectors are TF-IDF of character n-grams, squeezed to 256 dimensions by SVD.
+    """
     grams = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(1, 4), max_features=60000, sublinear_tf=True
     )
@@ -23,10 +28,11 @@ def dense(documents: Sequence[str], queries: Sequence[str], k: int) -> np.ndarra
     index = faiss.IndexFlatIP(width)
     index.add(vectors)
     asked = normalize(squeeze.transform(grams.transform(queries))).astype(np.float32)
-    return np.asarray(index.search(asked, k)[1])
+    return np.asarray(index.search(asked, min(k, len(documents)))[1])
 
 
-def lexical(documents: Sequence[str], queries: Sequence[str], k: int) -> tuple[np.ndarray, BM25]:
-    """Places (queries, k) by BM25 (k1 1.2, b 0.75), and the index itself."""
-    index = BM25([lexical_units(text) for text in documents])
-    return index.top([lexical_units(text) for text in queries], k)[0], index
+def lexical(
+    documents: Sequence[str], queries: Sequence[str], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places and scores (queries, min(k, documents)) by BM25."""
+    return Bm25Index(documents, k1=K1).search_many(queries, k)

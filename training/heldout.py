@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from qwen_rerank.evaluation.dataset import Dataset
 from training import mining
-from training.beir import TestSet
 from training.mining import Example
 from training.validation import PARTS
 
 
-def held_out_sets(path: Path, limit: int | None) -> list[TestSet]:
+def held_out_sets(path: Path, limit: int | None) -> list[Dataset]:
     """One set for each part of the validation, over all texts of its sources."""
     examples = mining.load(path)
     parts = {
@@ -18,9 +18,10 @@ def held_out_sets(path: Path, limit: int | None) -> list[TestSet]:
     return [_as_set(name, part, limit) for name, part in parts.items() if part]
 
 
-def _as_set(name: str, examples: list[Example], limit: int | None) -> TestSet:
-    documents = sorted({t for e in examples for t in (e.positive, *e.negatives)})
-    place = {text: i for i, text in enumerate(documents)}
+def _as_set(name: str, examples: list[Example], limit: int | None) -> Dataset:
+    texts = sorted({t for e in examples for t in (e.positive, *e.negatives)})
+    ids = {text: str(place) for place, text in enumerate(texts)}
     asked = [e for e in examples if e.held_out][:limit]
-    grades = [{place[e.positive]: 1} for e in asked]
-    return TestSet(f"held-out {name}", documents, [e.query for e in asked], grades)
+    queries = {str(number): e.query for number, e in enumerate(asked)}
+    qrels = {str(number): {ids[e.positive]: 1} for number, e in enumerate(asked)}
+    return Dataset(f"held-out {name}", {id_: text for text, id_ in ids.items()}, queries, qrels)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.bm25 import BM25, lexical_units
+from training.firststage import lexical
 from training.sources import Pair, is_held_out
 
 DEPTH = 24
@@ -45,8 +45,7 @@ def mine(asked: Sequence[Pair], pool: Sequence[Pair], kind: str) -> Iterator[Exa
         t for p in pool for t in (sentences(p.document) if kind == "sentence" else [p.document])
     }
     candidates = sorted(texts | {p.document for p in asked})
-    index = BM25([lexical_units(t) for t in candidates])
-    best, _ = index.top([lexical_units(p.query) for p in asked], DEPTH)
+    best, _ = lexical(candidates, [p.query for p in asked], DEPTH)
     answers = _answers(asked)
     for pair, places in zip(asked, best, strict=True):
         negatives = [candidates[i] for i in places]

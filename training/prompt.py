@@ -1,20 +1,17 @@
-"""The prompt of Qwen3-Reranker, as text, and the three pieces it is tokenised in."""
+"""The prompt of Qwen3-Reranker in the pieces that training tokenises."""
 
-PREFIX = (
-    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and"
-    ' the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
-    "<|im_start|>user\n"
-)
-SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
-INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
+from qwen_rerank.prompt import QWEN3
 
-QUERY_MARK = "<Query>:"
-DOCUMENT_MARK = "<Document>:"
+SUFFIX = QWEN3.suffix
+INSTRUCTION = QWEN3.default_instruction
+INSTRUCTION_MARK = QWEN3.instruction_marker
+QUERY_MARK = QWEN3.query_marker
+DOCUMENT_MARK = QWEN3.document_marker
 
 
 def head(instruction: str = INSTRUCTION) -> str:
     """The part that is equal for all queries of one instruction."""
-    return f"{PREFIX}<Instruct>: {instruction}\n"
+    return f"{QWEN3.prefix}{INSTRUCTION_MARK} {instruction}\n"
 
 
 def query_line(query: str) -> str:

@@ -17,10 +17,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from training.prompt import DOCUMENT_MARK, QUERY_MARK
+from training.prompt import DOCUMENT_MARK, INSTRUCTION_MARK, QUERY_MARK
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
-MARKS = ["<Instruct>:", QUERY_MARK, DOCUMENT_MARK]
+MARKS = [INSTRUCTION_MARK, QUERY_MARK, DOCUMENT_MARK]
 ANSWERS = ["yes", "no"]
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"

@@ -1,35 +1,33 @@
-"""The yardsticks: BM25, metrics, intervals, fusion."""
+"""The yardstick: one query's documents in the order of both first stages, the model and both."""
 
 import numpy as np
-import pytest
 
-from training.bm25 import BM25, lexical_units
-from training.evaluate import fuse
-from training.metrics import hit, interval, ndcg
+from qwen_rerank.evaluation.dataset import Dataset
+from training.evaluate import measure, table_row
 
-
-def test_bm25_prefers_rare_words_and_short_documents() -> None:
-    texts = ["the cat sat", "the dog sat", "the the the", "the cat sat on a very long red mat"]
-    index = BM25([lexical_units(t) for t in texts])
-    order, scores = index.top([lexical_units("The cat")], 4)
-    assert order[0].tolist()[:2] == [0, 3]
-    assert (np.diff(scores[0]) <= 0).all()
+DOCUMENTS = {
+    "ants": "Ants are insects with six legs.",
+    "moon": "The moon needs twenty-seven days to go round the earth.",
+    "copy": "Copy the file to a new place.",
+    "file": "A file has a name, a size, and a place in the file tree.",
+}
+TEST = Dataset("four", DOCUMENTS, {"q": "file place"}, {"q": {"copy": 1}})
 
 
-def test_chinese_units_are_characters_and_pairs() -> None:
-    assert lexical_units("北京a1") == ["北", "京", "北京", "a1"]
+def prefers(words: str) -> list[float]:
+    """The nDCG@10 of the orderings by the model that likes texts with ``words``."""
+    figures = measure(TEST, lambda _, texts: np.asarray([3.0 * (words in text) for text in texts]))
+    assert table_row(TEST, figures).startswith("| four (1) | ")
+    return [round(figures[name]["nDCG@10"][0], 2) for name in ("bm25", "bm25+model", "fusion")]
 
 
-def test_ndcg_and_hit_of_a_known_order() -> None:
-    assert ndcg([3, 1], {1: 1}) == pytest.approx(1 / np.log2(3))
-    assert (hit([5, 6, 7, 1], {1: 1}), hit([5, 6, 1], {1: 1})) == (0.0, 1.0)
+def test_the_model_orders_what_bm25_found() -> None:
+    assert prefers("Copy")[1] == 1.0
+    assert prefers("Ants")[1] < 1.0
 
 
-def test_interval_holds_the_mean() -> None:
-    mean, low, high = interval(np.asarray([0.0, 1.0] * 50))
-    assert low < mean == 0.5 < high
-
-
-def test_fusion_follows_the_agreeing_scores() -> None:
-    words = np.asarray([0.0, 3.0, 1.0, 2.0])
-    assert fuse([1, 2, 3], words, {1: 5.0, 2: -1.0, 3: 0.0}) == [1, 3, 2]
+def test_gains_are_differences_to_the_first_stage() -> None:
+    figures = measure(TEST, lambda _, texts: np.asarray([float("Ants" in t) for t in texts]))
+    for metric in ("nDCG@10", "hit@3"):
+        gain = figures["bm25+model"][metric][0] - figures["bm25"][metric][0]
+        assert figures["bm25+model"][f"{metric} gain"][0] == gain

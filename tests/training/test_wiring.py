@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from qwen_rerank.prompt import QWEN3
 from training.batching import Batcher
 from training.checkpoint import load_reranker
 from training.evaluate import scorer
 from training.miniature import miniature
 from training.prepare import start
-from training.prompt import INSTRUCTION, PREFIX, SUFFIX, document_tail, head, query_line
+from training.prompt import SUFFIX, document_tail, head, query_line
 from training.smoke import check_wiring
 from training.tokenizer import encode
 
@@ -54,7 +55,8 @@ def test_prompt_may_be_tokenised_in_pieces(wired: Path) -> None:
         pieces = [head(), query_line("q? 问"), " " + document, SUFFIX]
         apart = [i for piece in pieces for i in encode(tokenizer, [piece])[0]]
         assert apart == encode(tokenizer, ["".join(pieces)])[0]
-    assert head() == f"{PREFIX}<Instruct>: {INSTRUCTION}\n"
+    whole = QWEN3.text("q", "d")
+    assert head() + query_line("q") + document_tail("d") == whole
 
 
 def test_answers_and_marks_are_one_token_each(wired: Path) -> None:
