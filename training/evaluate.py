@@ -18,7 +18,7 @@ import numpy as np
 from qwen_rerank import LocalScorer
 from qwen_rerank.evaluation.bootstrap import estimates
 from qwen_rerank.evaluation.dataset import Dataset
-from qwen_rerank.evaluation.fusion import SMALLEST, fuse
+from qwen_rerank.evaluation.fusion import SMALLEST_PROBABILITY, fuse
 from qwen_rerank.evaluation.journal import Reranked
 from qwen_rerank.evaluation.metrics import measure as figures_by_query
 from qwen_rerank.evaluation.reader import read_dataset
@@ -66,7 +66,7 @@ def shipped(folder: Path) -> Scores:
     local = LocalScorer(str(folder), device="cpu", dtype="float32")
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        yes = np.clip(local.score(query, documents), SMALLEST, 1 - SMALLEST)
+        yes = np.clip(local.score(query, documents), SMALLEST_PROBABILITY, 1 - SMALLEST)
         return np.asarray(np.log(yes) - np.log1p(-yes))
 
     return score

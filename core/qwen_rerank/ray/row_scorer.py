@@ -83,7 +83,7 @@ class RowScorer:
             if self._reranker.on_error == "raise" and concerns_all(outcome):
                 raise outcome
             return ScoredRow(None, f"{type(outcome).__name__}: {outcome}")
-        results = row.ranking(outcome, None)
+        results = row.ranking(outcome)
         return ScoredRow(results, "; ".join(_reasons(results)) or None)
 
 
