@@ -66,7 +66,7 @@ def shipped(folder: Path) -> Scores:
     local = LocalScorer(str(folder), device="cpu", dtype="float32")
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        yes = np.clip(local.score(query, documents), SMALLEST_PROBABILITY, 1 - SMALLEST)
+        yes = np.clip(local.score(query, documents), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         return np.asarray(np.log(yes) - np.log1p(-yes))
 
     return score
