@@ -15,7 +15,7 @@ LOWEST_TESTS := core/test_reranker.py core/test_parity.py langchain llama_index 
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 VULNERABILITIES := https://pypi.org/pypi/requests/2.31.0/json
 
-.PHONY: help demo test check lint types lowest audit wheel release bench train-smoke clean
+.PHONY: help demo test check lint types lowest audit wheel docs release bench train-smoke clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ audit: $(DONE) ## Known vulnerabilities of what is installed; says so where thei
 
 wheel: $(DONE) ## Build the wheel and test it away from the source, with each extra
 	$(BIN)/python -m tests.wheel.check
+
+docs: $(DONE) ## The documentation site, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 release: check ## Build dist/ after every check; .github/workflows/release.yml publishes it
 	rm -rf dist

@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
 from qwen_rerank import RerankResult
-from qwen_rerank.adapter import Limits, QueryKeywords, RerankAdapter
+from qwen_rerank.adapter import CallSettings, QueryKeywords, RerankAdapter
 from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.metadata import RELEVANCE_SCORE, kept_metadata, result_metadata, stale_keys
 from qwen_rerank.settings import AdapterSettings
@@ -52,7 +52,9 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     if TYPE_CHECKING:
 
-        def __init__(self, **settings: Unpack[QwenRerankKeywords]) -> None: ...
+        def __init__(
+            self, model: str | None = None, /, **settings: Unpack[QwenRerankKeywords]
+        ) -> None: ...
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -77,14 +79,14 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         return await self._run.ainvoke((query, list(documents)), self._config(callbacks))
 
     def rerank(
-        self, documents: Sequence[str | Document], query: str, **limits: Unpack[Limits]
+        self, documents: Sequence[str | Document], query: str, **settings: Unpack[CallSettings]
     ) -> list[dict[str, Any]]:
         """The ranking alone, in the form that LangChain's other rerankers give it.
 
         Args:
             documents: Texts or documents, in retrieval order.
             query: What is searched for.
-            **limits: `top_n` and `score_threshold`, where this call wants others.
+            **settings: `top_n`, `score_threshold` and `instruction`, where this call wants others.
 
         Returns:
             Best first: `index` in `documents`, `relevance_score` in [0, 1] or `None` without
@@ -95,7 +97,7 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
             InvalidInputError: An argument is not of the kind said above.
             ScorerError: No scores could be had and `on_error` is `"raise"`.
         """
-        results, rerank_id = self._ranked_and_recorded(query, self._texts(documents), **limits)
+        results, rerank_id = self._ranked_and_recorded(query, self._texts(documents), **settings)
         return [
             {
                 "index": result.index,
@@ -117,7 +119,7 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         return RunnableLambda(self._compress, afunc=self._acompress, name="QwenRerank")
 
     def _config(self, callbacks: Callbacks | None) -> RunnableConfig:
-        metadata = {"ls_provider": "qwen", "ls_model_name": self._model_name, "top_n": self.top_n}
+        metadata = {"ls_provider": "qwen", "ls_model_name": self.model_name, "top_n": self.top_n}
         return RunnableConfig(callbacks=callbacks, metadata=metadata)
 
     def _compress(self, given: tuple[str, list[Document]]) -> list[Document]:

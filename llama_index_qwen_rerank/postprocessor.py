@@ -56,7 +56,9 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
 
     if TYPE_CHECKING:
 
-        def __init__(self, **settings: Unpack[QwenRerankKeywords]) -> None: ...
+        def __init__(
+            self, model: str | None = None, /, **settings: Unpack[QwenRerankKeywords]
+        ) -> None: ...
 
     @classmethod
     def class_name(cls) -> str:
@@ -96,11 +98,11 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         copies = _copies(nodes)
         top_n = len(nodes) if self.top_n is None else self.top_n
         dispatcher.event(
-            ReRankStartEvent(query=query, nodes=copies, top_n=top_n, model_name=self._model_name)
+            ReRankStartEvent(query=query, nodes=copies, top_n=top_n, model_name=self.model_name)
         )
         payload: dict[str, object] = {
             EventPayload.NODES: copies,
-            EventPayload.MODEL_NAME: self._model_name,
+            EventPayload.MODEL_NAME: self.model_name,
             EventPayload.QUERY_STR: query,
             EventPayload.TOP_K: top_n,
         }

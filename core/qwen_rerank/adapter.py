@@ -36,10 +36,21 @@ class ScorerAdapter(ScorerSettings):
         super().model_post_init(context)
         self._reranker = load(self)
 
-    @property
-    def _model_name(self) -> str:
-        """What traces call the model."""
-        return self.model if self.scorer is None else type(self.scorer).__name__
+    def __init__(self, model: str | None = None, /, **settings: Any) -> None:
+        if model is None:
+            super().__init__(**settings)
+        else:
+            super().__init__(model=model, **settings)
+
+    @classmethod
+    def from_pretrained(cls, model: str, **settings: Any) -> Self:
+        """The adapter of one model, under the name that Hugging Face's classes give this.
+
+        Args:
+            model: A hub id, a folder, or `"builtin"`.
+            **settings: Any other setting by name.
+        """
+        return cls(model=model, **settings)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED:
@@ -55,11 +66,12 @@ class ScorerAdapter(ScorerSettings):
         return copy
 
 
-class Limits(TypedDict, total=False):
-    """Limits of one call, in place of the adapter's own settings."""
+class CallSettings(TypedDict, total=False):
+    """What one call may set in place of the adapter's own settings."""
 
     top_n: int | None
     score_threshold: float | None
+    instruction: str | None
 
 
 class QueryKeywords(AdapterKeywords, total=False):
@@ -84,24 +96,24 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
     and their index."""
 
     def _ranked_and_recorded(
-        self, query: str, texts: Sequence[str], **limits: Unpack[Limits]
+        self, query: str, texts: Sequence[str], **given: Unpack[CallSettings]
     ) -> tuple[list[RerankResult], str | None]:
         """The ranking, and its id if feedback is kept."""
         start = time.perf_counter()
-        own: Limits = {"top_n": self.top_n, "score_threshold": self.score_threshold}
-        own.update(limits)
+        used: CallSettings = {
+            "top_n": self.top_n,
+            "score_threshold": self.score_threshold,
+            "instruction": self.instruction,
+        }
+        used.update(given)
         results = self._reranker.rerank_queries(
-            self._phrasings(query),
-            texts,
-            merge=self.query_merge,
-            instruction=self.instruction,
-            **own,
+            self._phrasings(query), texts, merge=self.query_merge, **used
         )
         if self.feedback is None or not texts:
             return results, None
         seconds = time.perf_counter() - start
         return results, self.feedback.record_ranking(
-            query, texts, results, seconds=seconds, top_n=own["top_n"]
+            query, texts, results, seconds=seconds, top_n=used["top_n"]
         )
 
     def _expand(self, query: str) -> Any:

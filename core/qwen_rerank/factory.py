@@ -16,6 +16,7 @@ from qwen_rerank.scorers.redis_store import RedisStore
 from qwen_rerank.scorers.remote.scorer import RemoteScorer
 from qwen_rerank.scorers.score_store import MemoryStore
 from qwen_rerank.settings import RerankerSettings, ScorerSettings
+from qwen_rerank.tracing import Tracing
 from qwen_rerank.types import Scorer
 
 
@@ -37,12 +38,15 @@ def load(settings: ScorerSettings | None = None, /, **fields: Unpack[RerankerKey
     given: dict[str, Any] = dict(fields)  # pydantic turns what came into the types of the fields
     chosen = settings or RerankerSettings(**given)
     if not isinstance(chosen, RerankerSettings):  # no on_error among them: errors are raised
-        return Reranker(load_scorer(chosen), instruction=chosen.instruction)
+        return Reranker(
+            load_scorer(chosen), instruction=chosen.instruction, tracing=_tracing(chosen)
+        )
     return Reranker(
         load_scorer(chosen),
         instruction=chosen.instruction,
         on_error=chosen.on_error,
         prefilter=_prefilter(chosen),
+        tracing=_tracing(chosen),
     )
 
 
@@ -66,6 +70,10 @@ def _prefilter(settings: RerankerSettings) -> Prefilter | None:
     if settings.max_candidates is None:
         return None
     return Prefilter(settings.max_candidates, settings.candidates_by)
+
+
+def _tracing(settings: ScorerSettings) -> Tracing:
+    return Tracing(settings.model_name, settings.trace_texts)
 
 
 def _local(settings: ScorerSettings, model: str) -> Scorer:

@@ -34,6 +34,7 @@ class ScorerKeywords(TypedDict, total=False):
     fallback: str | None
     cache_ttl: float | None
     cache_url: str | SecretStr | None
+    trace_texts: bool
     scorer: Scorer | None
 
 

@@ -17,6 +17,7 @@ from qwen_rerank.expansion import Merge, merge_rankings
 from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.scorers.single import as_batch_scorer
+from qwen_rerank.tracing import Tracing
 from qwen_rerank.types import Outcome, RerankRequest, RerankResult, Scorer
 
 P = ParamSpec("P")
@@ -36,6 +37,7 @@ class Reranker:
             as such; `"raise"` raises. Wrong input, wrong settings and a model that does
             not load always raise.
         prefilter: Chooses what is scored when there are very many candidates; `None` scores all.
+        tracing: What OpenTelemetry spans hold; `None` means numbers only.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Reranker:
         instruction: str | None = None,
         on_error: OnError = "raise",
         prefilter: Prefilter | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         if on_error not in get_args(OnError):
             raise ConfigError(f"on_error must be one of {get_args(OnError)}, got {on_error!r}")
@@ -52,6 +55,7 @@ class Reranker:
         self.instruction = instruction
         self.on_error = on_error
         self.prefilter = prefilter
+        self.tracing = tracing or Tracing()
         self._batch_scorer = as_batch_scorer(scorer)
         self._outages = OutageLog()
 
@@ -122,11 +126,12 @@ class Reranker:
         """
         check_limits(top_n, score_threshold)
         many = self._candidates(queries, documents_per_query, instruction)
-        outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
-        return [
-            above(self._ranking(candidates, outcome), score_threshold)[:top_n]
-            for candidates, outcome in zip(many, outcomes, strict=True)
-        ]
+        with self.tracing.reranking([candidates.given for candidates in many], top_n) as note:
+            outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
+            pairs = zip(many, outcomes, strict=True)
+            rankings = [above(self._ranking(*pair), score_threshold)[:top_n] for pair in pairs]
+            note(rankings)
+        return rankings
 
     def rerank_queries(
         self,
@@ -152,18 +157,16 @@ class Reranker:
             instruction: The same for every phrasing.
 
         Returns:
-            As `rerank`.
-
-        Raises:
-            InvalidInputError: An argument is not of the kind said above.
-            ScorerError: There are no scores; see `on_error`.
+            What `rerank` returns; it raises the same errors.
         """
         check_limits(top_n, score_threshold)
         check_list("queries", queries)
         if not queries:
             raise InvalidInputError("queries must hold at least one text, it is empty")
         distinct = list(dict.fromkeys(queries))
-        rankings = self.rerank_many(distinct, [documents] * len(distinct), instruction=instruction)
+        most = top_n if len(distinct) == 1 else None  # so that a trace shows what is returned
+        repeated = [documents] * len(distinct)
+        rankings = self.rerank_many(distinct, repeated, top_n=most, instruction=instruction)
         return above(merge_rankings(rankings, merge), score_threshold)[:top_n]
 
     async def arerank(
@@ -241,5 +244,6 @@ class Reranker:
             instruction=self.instruction,
             on_error=self.on_error,
             prefilter=self.prefilter,
+            tracing=self.tracing,
         )
         return make, (self.scorer,)

@@ -76,7 +76,7 @@ class ScorerSettings(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    model: str = Field(default=DEFAULT_MODEL, min_length=1)
+    model: str = Field(default=DEFAULT_MODEL, min_length=1, kw_only=False)
     """A hub id, a folder, or `"builtin"` for the small model inside the package; with
     `base_url`, the name that the server knows."""
     instruction: str | None = Field(default=None, min_length=1)
@@ -117,6 +117,8 @@ class ScorerSettings(BaseModel):
     )
     """A Redis that remembers scores for many processes, such as `redis://localhost:6379/0`; `None`
     remembers them in this process. With a password, use the variable instead of a flag."""
+    trace_texts: bool = False
+    """Whether OpenTelemetry spans hold queries and documents; else they hold numbers only."""
     scorer: Scorer | None = Field(default=None, exclude=True, repr=False)
     """A scorer of your own, used instead of what the other settings describe."""
 
@@ -133,6 +135,11 @@ class ScorerSettings(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         add_help(cls)
+
+    @property
+    def model_name(self) -> str:
+        """What traces call the model."""
+        return self.model if self.scorer is None else type(self.scorer).__name__
 
     @field_validator("*", mode="before")
     @classmethod

@@ -118,6 +118,20 @@ def test_rerank_gives_indices_and_scores(documents: list[Document]) -> None:
         rerank().rerank(texts, "red wine", top_n=0)
 
 
+def test_one_call_may_have_an_instruction_of_its_own() -> None:
+    scorer = FakeScorer()
+    reranker = QwenRerank(scorer=scorer, instruction="Find drinks")
+    reranker.rerank(["red"], "red wine", instruction="Find food")
+    reranker.rerank(["red"], "red wine")
+    assert [instruction for _, _, instruction in scorer.calls] == ["Find food", "Find drinks"]
+
+
+@pytest.mark.parametrize("kind", [QwenRerank, QwenCrossEncoder])
+def test_the_model_may_come_first(kind: type[QwenRerank] | type[QwenCrossEncoder]) -> None:
+    assert kind("builtin").model == "builtin"
+    assert kind.from_pretrained("builtin", device="cpu").device == "cpu"
+
+
 def test_the_instruction_reaches_the_scorer(documents: list[Document]) -> None:
     scorer = FakeScorer()
     compressor = rerank(scorer=scorer, instruction="Find fruit")

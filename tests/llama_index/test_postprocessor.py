@@ -124,6 +124,11 @@ def test_an_outage_keeps_order_and_scores_and_says_why_to_people_only(
     assert "rerank_error" not in again[0].node.metadata
 
 
+def test_the_model_may_come_first() -> None:
+    assert QwenRerank("builtin", top_n=3).model == "builtin"
+    assert QwenRerank.from_pretrained("builtin", top_n=3).top_n == 3
+
+
 def test_wrong_settings_are_named() -> None:
     with pytest.raises(ConfigError, match="QwenRerank: unknown setting 'topn', did you mean"):
         QwenRerank(topn=3)  # type: ignore[call-arg]

@@ -1,4 +1,6 @@
-"""Builds the wheel and tries it away from the source: bare, and with each extra alone.
+"""Builds the wheels and tries them away from the source: bare, and with each extra alone.
+
+The READMEs of the aliases run as printed.
 
 `make wheel` runs it. Each try has a fresh environment in a temporary folder.
 """
@@ -12,6 +14,8 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+from tests.examples.pages import blocks_of
 
 ROOT = Path(__file__).parents[2]
 TORCH = os.environ.get("TORCH", "torch==2.13.0")
@@ -71,6 +75,16 @@ assert "streamlit" not in sys.modules
 """
 UI = "import streamlit, qwen_rerank.server.app"
 REDIS = "import redis, qwen_rerank"
+TRACING = """
+import opentelemetry.trace, qwen_rerank
+from qwen_rerank.testing import FakeScorer
+assert qwen_rerank.load(scorer=FakeScorer()).rerank("a b", ["c", "a"])[0].index == 1
+"""
+MTEB = """
+from qwen_rerank.evaluation.mteb import MTEBReranker
+from qwen_rerank.testing import FakeScorer
+assert MTEBReranker("builtin", scorer=FakeScorer()).mteb_model_meta.is_cross_encoder
+"""
 
 TRIES = {
     "": BARE,
@@ -85,7 +99,10 @@ TRIES = {
     "server": SERVER,
     "ui": UI,
     "redis": REDIS,
+    "tracing": TRACING,
+    "mteb": MTEB,
 }
+ALIASES = ("langchain-qwen-rerank", "llama-index-postprocessor-qwen-rerank")
 
 
 def main() -> None:
@@ -96,12 +113,28 @@ def main() -> None:
         for extra, code in TRIES.items():
             print(f"{wheel.name} [{extra or 'nothing'}]", flush=True)
             _try(Path(folder) / f"env-{extra}", wheel, extra, code)
+        for name in ALIASES:
+            _try_alias(Path(folder) / name, name, wheel)
 
 
-def _build(folder: Path) -> Path:
-    _run(sys.executable, "-m", "build", "--outdir", str(folder / "dist"), str(ROOT))
+def _build(folder: Path, source: Path = ROOT, *kinds: str) -> Path:
+    _run(sys.executable, "-m", "build", *kinds, "--outdir", str(folder / "dist"), str(source))
     [wheel] = (folder / "dist").glob("*.whl")
     return wheel
+
+
+def _try_alias(folder: Path, name: str, wheel: Path) -> None:
+    """Beside the main wheel in a fresh environment, where the snippet of its README runs."""
+    source = ROOT / "aliases" / name
+    alias = _build(folder, source, "--wheel")
+    print(f"{alias.name} [local]", flush=True)
+    if shared := set(zipfile.ZipFile(alias).namelist()) & set(zipfile.ZipFile(wheel).namelist()):
+        raise SystemExit(f"{alias.name} and {wheel.name} both hold {shared}")
+    [snippet] = [block.code for block in blocks_of(source / "README.md") if block.kind == "python"]
+    python = _new_python(folder / "environment")
+    _run(python, "-m", "pip", "install", "--quiet", TORCH, str(wheel), f"{alias}[local]")
+    _run(python, "-m", "pip", "check")
+    _run(python, "-c", snippet, cwd=folder)
 
 
 def _check_contents(wheel: Path) -> None:
@@ -117,12 +150,24 @@ def _check_contents(wheel: Path) -> None:
 
 
 def _try(environment: Path, wheel: Path, extra: str, code: str) -> None:
-    venv.create(environment, with_pip=True)
-    python = str(environment / "bin" / "python")
+    python = _new_python(environment)
     wanted = [f"{wheel}[{extra}]" if extra else str(wheel)]
-    _run(python, "-m", "pip", "install", "--quiet", *([TORCH] if extra == "local" else []), *wanted)
+    _run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        *([TORCH] if extra in {"local", "mteb"} else []),
+        *wanted,
+    )
     _run(python, "-c", code, cwd=environment)
     _run(str(environment / "bin" / "qwen-rerank"), "--version", cwd=environment)
+
+
+def _new_python(environment: Path) -> str:
+    venv.create(environment, with_pip=True)
+    return str(environment / "bin" / "python")
 
 
 def _run(*command: str, cwd: Path = ROOT) -> None:

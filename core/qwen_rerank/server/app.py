@@ -11,6 +11,7 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Match, Mount, Route
@@ -31,6 +32,10 @@ PAGE_PATHS = re.compile(
 """What Streamlit's page loads besides `/`. Streamlit itself answers every path with its page."""
 
 REQUEST_ID = "X-Request-Id"
+
+TELEMETRY: TelemetryConfig = {"logs": False, "operation_spans": False}
+"""FastAPI makes a span of each request, and takes a client's `traceparent`. Its logs would hold
+the messages of exceptions, and so a user's text."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -54,6 +59,7 @@ def make_app(service: Service) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(service, page),
+        telemetry=TELEMETRY,
     )
     app.state.service = service
     app.state.bodies = BodyMemory(service.settings.max_body)

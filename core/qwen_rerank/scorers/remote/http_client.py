@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -19,6 +22,7 @@ from qwen_rerank.call import current_call
 from qwen_rerank.printable import printable
 from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
 from qwen_rerank.scorers.remote.deadline import Deadline
+from qwen_rerank.tracing import exchange_span
 
 MAX_EXCHANGES = 256
 """At the same time with one server: as many as `Reranker` has calls in flight."""
@@ -84,18 +88,22 @@ class HttpClient:
             CancelledError: The call was cancelled; the exchange ends at once.
         """
         exchange, call = Exchange(deadline), current_call()
-        with call.stopping(exchange.stop):
-            reply = self._reply(exchange, url, body)
-        if call.cancelled:
-            raise CancelledError
-        return reply
+        with call.stopping(exchange.stop), exchange_span(url) as span:
+            reply = self._reply(exchange, url, body, span.headers)
+            if call.cancelled:
+                raise CancelledError
+            span.ended(reply.status if isinstance(reply, HttpReply) else None)
+            return reply
 
-    def _reply(self, exchange: Exchange, url: str, body: bytes) -> HttpReply | HttpFailure:
+    def _reply(
+        self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> HttpReply | HttpFailure:
         session, threads = self._open()
-        try:
-            running = threads.submit(self._exchange, session, exchange, url, body)
+        work = partial(self._exchange, session, exchange, url, body, headers)
+        try:  # in the caller's context, where an instrumentation of requests finds the span
+            running = threads.submit(copy_context().run, work)
         except RuntimeError:  # no further thread to be had, as after the main thread's end
-            return self._exchange(session, exchange, url, body)
+            return work()
         try:
             return running.result(exchange.deadline.left())
         except TimeoutError:
@@ -106,12 +114,17 @@ class HttpClient:
             exchange.stop()
 
     def _exchange(
-        self, session: requests.Session, exchange: Exchange, url: str, body: bytes
+        self,
+        session: requests.Session,
+        exchange: Exchange,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
     ) -> HttpReply | HttpFailure:
         """Runs in a thread of the pool."""
         token = current_exchange.set(exchange)
         try:
-            with self._send(session, exchange.deadline, url, body) as response:
+            with self._send(session, exchange.deadline, url, body, headers) as response:
                 return _read(response, REPLY_BYTES + 2 * len(body))  # which may echo documents
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return _failure(error)
@@ -120,13 +133,18 @@ class HttpClient:
             current_exchange.reset(token)
 
     def _send(
-        self, session: requests.Session, deadline: Deadline, url: str, body: bytes
+        self,
+        session: requests.Session,
+        deadline: Deadline,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
     ) -> Response:
         seconds = max(0.001, deadline.left())
         return session.post(
             url,
             data=body,
-            headers=_HEADERS,
+            headers={**headers, **_HEADERS},
             auth=self._auth,
             stream=True,
             allow_redirects=False,
