@@ -20,7 +20,7 @@ def main() -> None:
         serve.run(app(FleetSettings(model="builtin", device="cpu", replicas=replicas)))
         signal.pause()  # Ray turns SIGTERM into SystemExit
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 

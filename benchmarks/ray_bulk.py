@@ -30,7 +30,7 @@ TOLERANCE = 1e-5
 
 def make_input(folder: Path, pairs: int) -> list[dict[str, Any]]:
     """Rows in ten files."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": number, "query": query(number), "documents": documents("short", DOCUMENTS + number)}
         for number in range(pairs // DOCUMENTS)
     ]

@@ -104,7 +104,7 @@ def replicas() -> int:
 
     [application] = serve.status().applications.values()
     [deployment] = application.deployments.values()
-    return deployment.replica_states.get("RUNNING", 0)
+    return dict[str, int](deployment.replica_states).get("RUNNING", 0)
 
 
 def kill(process: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from qwen_rerank import ConfigError, MissingDependencyError
 from qwen_rerank.ray import app
@@ -47,7 +48,7 @@ def test_serve_scales_by_ongoing_requests_and_bounds_the_queue() -> None:
 
 
 def test_the_key_stays_out_of_what_is_shown() -> None:
-    settings = FleetSettings(server_api_key="sk-secret")
+    settings = FleetSettings(server_api_key=SecretStr("sk-secret"))
     assert "sk-secret" not in f"{settings!r} {settings.model_dump_json()}"
 
 

@@ -27,7 +27,8 @@ class Actors:
 
         if not ray.is_initialized():
             ray.init()
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        found = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes = [node["Resources"] for node in found if node["Alive"]]
         gpus = sum(node.get("GPU", 0) for node in nodes)
         num_gpus = min(1.0, gpus) if self.num_gpus is None else self.num_gpus
         machines = sum(node.get("CPU", 0) >= 1 for node in nodes)

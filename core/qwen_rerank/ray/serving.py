@@ -2,13 +2,14 @@
 
 # without `from __future__ import annotations`: Serve reads the annotation of `app` as a class
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.extras import require_extras
 from qwen_rerank.ray.settings import FleetSettings
 
 if TYPE_CHECKING:
-    from ray.serve import Application
+    from ray.serve import Application, Deployment
 
 NAME = "Reranker"
 """Of the deployment, for the `deployments` of a Serve config file."""
@@ -42,8 +43,8 @@ def app(settings: FleetSettings) -> "Application":
 
     from qwen_rerank.ray.replica import Replica
 
-    deployment = serve.deployment(serve.ingress()(Replica), **_options(settings))
-    return deployment.bind(settings)
+    deploy: Callable[..., Deployment] = serve.deployment  # its overloads take no `**`
+    return deploy(serve.ingress()(Replica), **_options(settings)).bind(settings)
 
 
 def _options(settings: FleetSettings) -> dict[str, Any]:
