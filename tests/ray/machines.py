@@ -104,7 +104,7 @@ def replicas() -> int:
 
     [application] = serve.status().applications.values()
     [deployment] = application.deployments.values()
-    return dict[str, int](deployment.replica_states).get("RUNNING", 0)
+    return sum(n for state, n in deployment.replica_states.items() if state == "RUNNING")
 
 
 def kill(process: int) -> None:

@@ -2,14 +2,13 @@
 
 # without `from __future__ import annotations`: Serve reads the annotation of `app` as a class
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.extras import require_extras
 from qwen_rerank.ray.settings import FleetSettings
 
 if TYPE_CHECKING:
-    from ray.serve import Application, Deployment
+    from ray.serve import Application
 
 NAME = "Reranker"
 """Of the deployment, for the `deployments` of a Serve config file."""
@@ -43,8 +42,9 @@ def app(settings: FleetSettings) -> "Application":
 
     from qwen_rerank.ray.replica import Replica
 
-    deploy: Callable[..., Deployment] = serve.deployment  # its overloads take no `**`
-    return deploy(serve.ingress()(Replica), **_options(settings)).bind(settings)
+    deployment: Any = serve.deployment(serve.ingress()(Replica))  # typed as a decorator
+    application: Application = deployment.options(**_options(settings)).bind(settings)
+    return application
 
 
 def _options(settings: FleetSettings) -> dict[str, Any]:
