@@ -45,7 +45,7 @@ class Peers:
         tokenizer = build_tokenizer()
         self.encoder = PromptEncoder(tokenizer, QWEN3, 40960)
         head = self.model.get_output_embeddings().weight
-        yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
+        yes, no = answer_ids(tokenizer, QWEN3.answer)
         self._answer = head[yes].detach().float() - head[no].detach().float()
         self._bare = twin(self.model).model.eval()
         self.backbone = backbone = twin(self.model).model.eval()

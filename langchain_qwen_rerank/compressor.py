@@ -16,6 +16,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import ConfigDict, Field
 
+from langchain_qwen_rerank.images import Content, document_of
 from qwen_rerank import RerankResult
 from qwen_rerank.adapter import CallSettings, QueryKeywords, RerankAdapter
 from qwen_rerank.errors import InvalidInputError
@@ -26,7 +27,7 @@ from qwen_rerank.settings import AdapterSettings
 class QwenRerankKeywords(QueryKeywords, total=False):
     """The settings of `QwenRerank`."""
 
-    document_formatter: Callable[[Document], str] | None
+    document_formatter: Callable[[Document], Content] | None
 
 
 class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
@@ -45,10 +46,11 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
 
     model_config = ConfigDict(extra="forbid")
 
-    document_formatter: Callable[[Document], str] | None = Field(
+    document_formatter: Callable[[Document], Content] | None = Field(
         default=None, exclude=True, repr=False
     )
-    """The text of a document that is scored; `None` means its `page_content`."""
+    """What is scored of a document: a text or content blocks, which may hold an image; `None`
+    means its `page_content`."""
 
     if TYPE_CHECKING:
 
@@ -131,10 +133,10 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         return await self._reranker.run(self._compress, given)
 
     def _texts(self, documents: Sequence[str | Document]) -> list[str]:
-        text_of = self.document_formatter or (lambda document: document.page_content)
+        content_of = self.document_formatter or (lambda document: document.page_content)
         if isinstance(documents, str) or not all(isinstance(d, str | Document) for d in documents):
             raise InvalidInputError("documents must be a list of texts or of LangChain's Documents")
-        return [d if isinstance(d, str) else text_of(d) for d in documents]
+        return [d if isinstance(d, str) else document_of(content_of(d)) for d in documents]
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

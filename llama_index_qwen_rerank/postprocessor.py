@@ -14,6 +14,7 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 from pydantic import ConfigDict
 
+from llama_index_qwen_rerank.images import document_of
 from llama_index_qwen_rerank.nodes import reranked_node
 from qwen_rerank import ConfigError, InvalidInputError
 from qwen_rerank._validation import checked_query
@@ -84,7 +85,7 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
             return ended(self._ranked(query, nodes))
 
     def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
-        texts = [node.node.get_content(self.metadata_mode) for node in nodes]
+        texts = [document_of(node.node, self.metadata_mode) for node in nodes]
         keep = self.keep_retrieval_score
         results, rerank_id = self._ranked_and_recorded(query, texts)
         return [reranked_node(nodes[result.index], result, keep, rerank_id) for result in results]

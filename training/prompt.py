@@ -2,16 +2,19 @@
 
 from qwen_rerank.prompt import QWEN3
 
-SUFFIX = QWEN3.suffix
+_HEAD, _rest = QWEN3.template.split("{instruction}")
+_query, _rest = _rest.split("{query}")
+_document, SUFFIX = _rest.split("{document}")
+
 INSTRUCTION = QWEN3.default_instruction
-INSTRUCTION_MARK = QWEN3.instruction_marker
-QUERY_MARK = QWEN3.query_marker
-DOCUMENT_MARK = QWEN3.document_marker
+INSTRUCTION_MARK = _HEAD.splitlines()[-1].strip()
+QUERY_MARK = _query.strip()
+DOCUMENT_MARK = _document.strip()
 
 
 def head(instruction: str = INSTRUCTION) -> str:
     """The part that is equal for all queries of one instruction."""
-    return f"{QWEN3.prefix}{INSTRUCTION_MARK} {instruction}\n"
+    return f"{_HEAD}{instruction}\n"
 
 
 def query_line(query: str) -> str:

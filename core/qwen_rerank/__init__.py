@@ -17,11 +17,13 @@ from qwen_rerank.errors import (
     UnknownRerankError,
 )
 from qwen_rerank.factory import load, load_scorer
+from qwen_rerank.image import ImageDocument
 from qwen_rerank.lexical.prefilter import Prefilter
-from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, PromptSpec
+from qwen_rerank.prompt import QWEN3, QWEN3_OFFICIAL, Answer, PromptSpec
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.scorers.cached import CachedScorer
 from qwen_rerank.scorers.fallback import FallbackScorer
+from qwen_rerank.scorers.local.cross_encoder import CrossEncoderScorer
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.redis_store import RedisStore
@@ -42,13 +44,16 @@ __all__ = [
     "QWEN3",
     "QWEN3_OFFICIAL",
     "AdapterSettings",
+    "Answer",
     "BadScoresError",
     "BatchScorer",
     "CachedScorer",
     "ConfigError",
+    "CrossEncoderScorer",
     "DocumentScore",
     "FallbackScorer",
     "FeedbackError",
+    "ImageDocument",
     "InvalidInputError",
     "LocalScorer",
     "MissingDependencyError",

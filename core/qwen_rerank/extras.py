@@ -8,6 +8,7 @@ from qwen_rerank.errors import MissingDependencyError
 
 MODULES = {
     "local": ("torch", "transformers"),
+    "sentence-transformers": ("torch", "transformers", "sentence_transformers"),
     "langchain": ("langchain_core",),
     "llama-index": ("llama_index.core",),
     "server": ("asgi_correlation_id", "fastapi", "prometheus_client", "uvicorn"),

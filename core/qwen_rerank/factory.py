@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.families import FAMILIES, family_of
 from qwen_rerank.keywords import RerankerKeywords
 from qwen_rerank.lexical.prefilter import Prefilter
+from qwen_rerank.prompt import QWEN3, PromptSpec
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.scorers.cached import CachedScorer
 from qwen_rerank.scorers.fallback import FallbackScorer
+from qwen_rerank.scorers.local.cross_encoder import CrossEncoderScorer, is_cross_encoder
 from qwen_rerank.scorers.local.scorer import LocalScorer
 from qwen_rerank.scorers.local.windows import WindowScorer
 from qwen_rerank.scorers.redis_store import RedisStore
@@ -59,7 +62,7 @@ def load_scorer(settings: ScorerSettings) -> Scorer:
             "long_documents needs the model in this process: with base_url, set it on the server"
         )
     if settings.base_url is None:
-        return _cached(_local(settings, settings.model), settings)
+        return _cached(_local(settings, settings.model, settings.prompt), settings)
     remote = _cached(_remote(settings), settings)
     if settings.fallback is None:
         return remote
@@ -76,15 +79,28 @@ def _tracing(settings: ScorerSettings) -> Tracing:
     return Tracing(settings.model_name, settings.trace_texts)
 
 
-def _local(settings: ScorerSettings, model: str) -> Scorer:
+def _local(settings: ScorerSettings, model: str, prompt: str | None = None) -> Scorer:
+    encoder = settings.engine == "auto" and prompt is None and is_cross_encoder(model)
+    if encoder or settings.engine == "sentence-transformers":
+        return _cross_encoder(settings, model)
     kind = LocalScorer if settings.long_documents == "cut" else WindowScorer
     return kind(
         model,
         device=settings.device,
         dtype=settings.dtype,
         max_length=settings.max_length,
+        prompt=None if prompt is None else FAMILIES[prompt],
         compiled=settings.compiled,
     )
+
+
+def _cross_encoder(settings: ScorerSettings, model: str) -> Scorer:
+    for name in ("long_documents", "prompt", "compiled"):
+        if getattr(settings, name) != ScorerSettings.model_fields[name].default:
+            raise ConfigError(
+                f"{name} does not apply to {model}: it is run by sentence-transformers"
+            )
+    return CrossEncoderScorer(model, settings.device, settings.dtype, settings.max_length)
 
 
 def _remote(settings: ScorerSettings) -> Scorer:
@@ -99,7 +115,15 @@ def _remote(settings: ScorerSettings) -> Scorer:
         max_retries=settings.max_retries,
         canary=settings.canary,
         max_length=settings.max_length,
+        prompt=_prompt(settings),
     )
+
+
+def _prompt(settings: ScorerSettings) -> PromptSpec:
+    """For a server that has no template."""
+    if settings.prompt is not None:
+        return FAMILIES[settings.prompt]
+    return family_of(settings.model) or QWEN3
 
 
 def _cached(scorer: Scorer, settings: ScorerSettings) -> Scorer:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from qwen_rerank.lexical.prefilter import CutBy
 from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.dialects import Template
-from qwen_rerank.settings import DType, LongDocuments
+from qwen_rerank.settings import DType, Engine, LongDocuments
 from qwen_rerank.types import Scorer
 
 
@@ -23,6 +23,8 @@ class ScorerKeywords(TypedDict, total=False):
     dtype: DType | None
     max_length: int
     long_documents: LongDocuments
+    prompt: str | None
+    engine: Engine
     compiled: bool
     base_url: str | Sequence[str] | None
     api_key: str | SecretStr | None

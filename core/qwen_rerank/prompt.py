@@ -1,41 +1,63 @@
-"""The prompt of Qwen3-Reranker, as a value.
+"""A reranker's prompt and how its answer becomes a score, as one value.
 
-Source: the "Transformers Usage" code of the Qwen3-Reranker model card. The pieces are
-tokenised one by one, never through a repository's chat template, and joined as ids: the
-cuts lie where the tokenizer never merges across, so that the ids equal those of the whole
-string. The cut behind `<Document>:` is what lets all documents share one prefix.
+A prompt is one template. Its pieces are tokenised one by one, never through a repository's chat
+template, and joined as ids, equal to those of the whole string: `scorers/local/encoder.py` says
+where it is cut.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
+
+from qwen_rerank.errors import ConfigError
 
 DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
 
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
-_SYSTEM = (
-    "Judge whether the Document meets the requirements based on the Query and the Instruct "
-    'provided. Note that the answer can only be "yes" or "no".'
+DOCUMENT, INSTRUCTION = "{document}", "{instruction}"
+
+_QWEN3_TEMPLATE = (
+    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
+    'the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
+    "<|im_start|>user\n<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
+    "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class PromptSpec:
-    """The words around a query and a document; a derived checkpoint is another value.
+class Answer:
+    """How the logits at the prompt's last token become a score.
 
-    The whole prompt reads: `prefix`, then each marker with a space and its text, a newline
-    after instruction and query, then `suffix`. The answer is read at the last token.
+    The score is `sigmoid(scale * (logit of plus - logit of minus))`.
     """
 
-    prefix: str = f"<|im_start|>system\n{_SYSTEM}<|im_end|>\n<|im_start|>user\n"
-    instruction_marker: str = "<Instruct>:"
-    query_marker: str = "<Query>:"
-    document_marker: str = "<Document>:"
-    suffix: str = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    plus: str = "yes"
+    """A text of one token, which means that the document is relevant."""
+    minus: str | None = "no"
+    """A text of one token, which means that it is not; `None` takes the logit of `plus` alone."""
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpec:
+    """What is written around a query and a document; a derived checkpoint is another value.
+
+    Raises:
+        ConfigError: The template has other placeholders than it must have.
+    """
+
+    template: str = _QWEN3_TEMPLATE
+    """The whole prompt with `{query}` and `{document}`, and `{instruction}` if the model knows
+    one; a brace that is text is doubled."""
+    answer: Answer = Answer()
     default_instruction: str = DEFAULT_INSTRUCTION
-    yes: str = "yes"
-    no: str = "no"
+    """What is written where no instruction is given; may be empty."""
+    instruction_prefix: str = ""
+    """What is written before a given instruction."""
+    strip: bool = False
+    """Whether query and document lose white space at both ends."""
     control_tokens_in_text: bool = False
     """Whether text such as `<|im_end|>` inside a query or document acts as control.
 
@@ -43,16 +65,48 @@ class PromptSpec:
     `True` is the official code's behaviour, byte for byte.
     """
 
+    def __post_init__(self) -> None:
+        found = _placeholders(self.template)
+        extra = set(found) - {"query", "document", "instruction"}
+        if extra or "query" not in found or self.template.count(DOCUMENT) != 1:
+            raise ConfigError(
+                "a prompt's template must hold {query}, {document} once, and {instruction} if "
+                f"the model takes one; it holds {found}"
+            )
+
+    def texts(self, query: str, instruction: str | None = None) -> dict[str, str]:
+        """What stands in place of `{query}` and `{instruction}`.
+
+        Raises:
+            ConfigError: There is an instruction, and the prompt has no place for it.
+        """
+        if instruction is None:
+            written = self.default_instruction
+        elif INSTRUCTION in self.template:
+            written = self.instruction_prefix + instruction
+        else:
+            raise ConfigError("this model's prompt has no place for an instruction; leave it out")
+        return {"query": query.strip() if self.strip else query, "instruction": written}
+
+    def document(self, text: str) -> str:
+        """What stands in place of `{document}`."""
+        return text.strip() if self.strip else text
+
     def text(self, query: str, document: str, instruction: str | None = None) -> str:
         """The whole prompt as one string, for servers that take it ready-made."""
-        return (
-            f"{self.prefix}{self.instruction_marker} {instruction or self.default_instruction}\n"
-            f"{self.query_marker} {query}\n{self.document_marker} {document}{self.suffix}"
-        )
+        texts = self.texts(query, instruction)
+        return self.template.format(document=self.document(document), **texts)
+
+
+def _placeholders(template: str) -> list[str]:
+    try:
+        return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ConfigError(f"a prompt's template can't be read: {error}") from error
 
 
 QWEN3 = PromptSpec()
-"""Qwen3-Reranker 0.6B, 4B and 8B."""
+"""Qwen3-Reranker 0.6B, 4B and 8B. Source: "Transformers Usage" in their model cards."""
 
 QWEN3_OFFICIAL = PromptSpec(control_tokens_in_text=True)
 """The same, with control tokens in user text left alive as the official code leaves them."""

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.families import checked_family
 from qwen_rerank.lexical.prefilter import CutBy
 from qwen_rerank.prompt import DEFAULT_MODEL
 from qwen_rerank.reranker import OnError
@@ -38,6 +39,8 @@ _UNSHOWN = ("api_key", "base_url", "cache_url")
 DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
 
 LongDocuments = Literal["cut", "best_window"]
+
+Engine = Literal["auto", "qwen", "sentence-transformers"]
 
 
 def _base_urls(value: object) -> object:
@@ -90,6 +93,12 @@ class ScorerSettings(BaseModel):
     long_documents: LongDocuments = "cut"
     """A document longer than `max_length` is `"cut"` at its end, or scored by its
     `"best_window"`."""
+    prompt: Annotated[str, AfterValidator(checked_family)] | None = None
+    """The family of the model: `"qwen3"`, `"r3"`, `"zerank"`, `"prism"` or `"ctxl"`; `None` finds
+    it out from the model's name and files."""
+    engine: Engine = "auto"
+    """What runs a model in this process: `"qwen"`, or `"sentence-transformers"` for encoders such
+    as BGE's; `"auto"` looks at the folder and takes hub ids for Qwen's."""
     compiled: bool = False
     """Whether torch compiles the model when it loads: faster after a minute of waiting."""
     base_url: BaseURL | None = None

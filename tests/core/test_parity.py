@@ -56,8 +56,9 @@ def test_ids_of_the_pieces(encoder: PromptEncoder, qwen3_tokenizer: Tokenizer) -
     head = encoder.prefix("q")
     assert head[: 39 + 18] == PREFIX + TASK
     assert head[39 + 18 :] == [27, 2859, 26818, *encoder.encode_texts([" q\n"])[0], 75692, 26818]
-    assert encoder.suffix == [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
-    assert answer_ids(qwen3_tokenizer, ("yes", "no")) == (9693, 2152)
+    [document] = encoder.encode(RerankRequest("q", ["d"])).documents
+    assert document[-9:] == [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
+    assert answer_ids(qwen3_tokenizer, QWEN3.answer) == (9693, 2152)
 
 
 def test_lengths_of_the_official_pairs(encoder: PromptEncoder) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qwen_rerank import LocalScorer, ModelLoadError, PromptSpec
+from qwen_rerank import QWEN3, Answer, LocalScorer, ModelLoadError, PromptSpec
 from tests.core import harms
 from tests.core.folders import DOCUMENTS, QUERY, scores
 
@@ -93,12 +94,12 @@ def test_a_folder_is_refused_with_the_remedy(
 
 
 def test_answers_must_be_single_tokens(folder: Path) -> None:
-    spec = PromptSpec(yes="certainly not one token")
+    spec = PromptSpec(answer=Answer("certainly not one token"))
     with pytest.raises(ModelLoadError, match="the answer 'certainly not one token' must be one"):
         LocalScorer(str(folder), "cpu", prompt=spec).score(QUERY, DOCUMENTS)
 
 
 def test_a_prompt_of_its_own_is_what_a_template_is_compared_with(folder: Path) -> None:
     harms.other_template(folder)
-    spec = PromptSpec(document_marker="Passage:")
+    spec = replace(QWEN3, template=QWEN3.template.replace("<Document>:", "Passage:"))
     assert len(LocalScorer(str(folder), "cpu", prompt=spec).score(QUERY, DOCUMENTS)) == 2

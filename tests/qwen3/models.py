@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
+from transformers import (
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
+)
 
 TINY: dict[str, Any] = {
     "vocab_size": 151669,
@@ -26,6 +32,33 @@ def save_causal(folder: Path, tokenizer: Tokenizer, *, tied: bool = True, **conf
     """A reranker as published; 0.6B and 4B tie their embeddings, 8B does not."""
     torch.manual_seed(7)
     model = Qwen3ForCausalLM(Qwen3Config(**{**TINY, "tie_word_embeddings": tied, **config}))
+    return _save(model, folder, tokenizer)
+
+
+def save_qwen2(folder: Path, tokenizer: Tokenizer) -> Path:
+    """A reranker of the Qwen2 architecture, whose projections have biases."""
+    torch.manual_seed(7)
+    model = Qwen2ForCausalLM(Qwen2Config(**{**TINY, "tie_word_embeddings": True}))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):  # which start as zeros
+            torch.nn.init.normal_(parameter, std=0.2)
+    return _save(model, folder, tokenizer)
+
+
+def save_qwen3_5(folder: Path, tokenizer: Tokenizer) -> Path:
+    """A reranker of the Qwen3.5 architecture: three layers of linear attention, one of full."""
+    import transformers as hf
+
+    torch.manual_seed(7)
+    own = {
+        "num_hidden_layers": 4,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+        "tie_word_embeddings": True,
+    }
+    model = hf.Qwen3_5ForCausalLM(hf.Qwen3_5TextConfig(**{**TINY, **own}))
     return _save(model, folder, tokenizer)
 
 

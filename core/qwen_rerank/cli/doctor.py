@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_rerank import (
+    CrossEncoderScorer,
     QwenRerankError,
     RemoteScorer,
     Scorer,
@@ -19,7 +20,7 @@ from qwen_rerank import (
     load_scorer,
 )
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.prompt import QWEN3
+from qwen_rerank.families import FAMILIES
 from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.scorers.local.model_folder import (
     check_files,
@@ -97,20 +98,26 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     folder = find_model(settings.model, download=False)
     yield "model", f"{settings.model} in {folder}"
+    if isinstance(_scorer(settings), CrossEncoderScorer):
+        yield "engine", f"sentence-transformers {_version('sentence-transformers')}"
+        return
     read_config(folder)
     check_files(folder)
     if find_spec("tokenizers") is not None:  # which comes with transformers
-        yield from _tokens(folder)
+        yield from _tokens(folder, settings)
 
 
-def _tokens(folder: Path) -> Iterator[tuple[str, str]]:
+def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
+    from qwen_rerank.scorers.local.recognition import recognised_prompt
 
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
-    encoder = PromptEncoder(tokenizer, QWEN3, positions)
-    yes, no = answer_ids(tokenizer, (QWEN3.yes, QWEN3.no))
-    encoded = encoder.encode(RerankRequest(QUERY, [RIGHT]))
-    yield "answers", f"yes is token {yes}, no is token {no} (Qwen3: 9693, 2152)"
+    spec = recognised_prompt(folder, settings.model, lambda: tokenizer)
+    spec = spec if settings.prompt is None else FAMILIES[settings.prompt]
+    plus, minus = answer_ids(tokenizer, spec.answer)
+    against = f", {spec.answer.minus} is token {minus}" if minus is not None else ""
+    yield "answers", f"{spec.answer.plus} is token {plus}{against} (Qwen3: 9693, 2152)"
+    encoded = PromptEncoder(tokenizer, spec, positions).encode(RerankRequest(QUERY, [RIGHT]))
     lengths = len(encoded.prefix), len(encoded.documents[0])
     yield "prompt", f"{lengths[0]} + {lengths[1]} tokens for the test pair (Qwen3: 69 + 16)"
     yield "positions", f"{positions} tokens at most"

@@ -19,6 +19,8 @@ SCORING = (
     "dtype",
     "max_length",
     "long_documents",
+    "prompt",
+    "engine",
     "compiled",
     "max_candidates",
     "candidates_by",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.image import words_of
 from qwen_rerank.lexical.bm25 import Bm25Index, require_bm25
 
 CutBy = Literal["bm25", "order"]
@@ -48,5 +49,5 @@ class Prefilter:
         """
         if len(documents) <= self.max_candidates or self.by == "order":
             return list(range(len(documents)))[: self.max_candidates]
-        best = Bm25Index(documents).search(query, self.max_candidates)
+        best = Bm25Index(list(map(words_of, documents))).search(query, self.max_candidates)
         return sorted(place for place, _ in best)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 from qwen_rerank.errors import BadScoresError, ModelLoadError, ScorerError
+from qwen_rerank.image import with_images, without_images
 from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores, unique_repr
 
 
@@ -27,7 +28,10 @@ class SingleScorer(BatchScorer):
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:
         """See `BatchScorer.score_batch`."""
-        return [self._outcome(request) for request in requests]
+        return [
+            with_images(request.documents, self._outcome(without_images(request)))
+            for request in requests
+        ]
 
     def _outcome(self, request: RerankRequest) -> Outcome:
         if not request.documents:

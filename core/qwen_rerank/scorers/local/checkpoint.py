@@ -1,4 +1,4 @@
-"""Reads a Qwen3-Reranker checkpoint: its backbone, and its answer as one row.
+"""Reads a reranker's checkpoint: its backbone, and its answer as one row.
 
 The safetensors are read here, not by `from_pretrained` of transformers. That one patches
 classes of the whole process while it loads, so that a user's own load at the same time breaks
@@ -8,6 +8,7 @@ fills missing tensors with noise.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,16 +16,21 @@ from typing import Any, cast
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import Qwen3Config, Qwen3Model
 
 from qwen_rerank.errors import ModelLoadError
+from qwen_rerank.scorers.local.architectures import CLASSIFIERS, architecture_of
 from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
-from qwen_rerank.scorers.local.model_folder import CAUSAL, CLASSIFIER, read_config
+from qwen_rerank.scorers.local.encoder import AnswerIds
+from qwen_rerank.scorers.local.model_folder import read_config
 from qwen_rerank.scorers.local.weights import Shape, Weights
 
 HEAD = "lm_head.weight"
 EMBEDDING = "model.embed_tokens.weight"
 SCORE = "score.weight"
+
+_UNREAD = re.compile(r"rotary_emb\.inv_freq$|^mtp\.")
+"""Tensors that models are published with and scores don't need: what is computed anew, and the
+layers that predict further tokens."""
 
 _ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 """The engine has its own attention; a kernel that a folder names is never fetched."""
@@ -35,16 +41,18 @@ class Checkpoint:
     """What scoring needs of a model, and nothing else: no vocabulary logits."""
 
     backbone: nn.Module
-    """transformers' own `Qwen3Model`, in eval mode."""
+    """transformers' own model without a head, in eval mode."""
     answer: Tensor
-    """W_yes - W_no in fp32, of shape (hidden,): its product with the last token's hidden
+    """W_plus - W_minus in fp32, of shape (hidden,): its product with the last token's hidden
     state is the log-odds of "yes"."""
+    packs: bool = True
+    """Whether prompts can stand in one row."""
 
 
 def read_checkpoint(
     folder: Path,
     tokenizer: Tokenizer,
-    answers: tuple[int, int],
+    answers: AnswerIds,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Checkpoint:
@@ -55,12 +63,12 @@ def read_checkpoint(
     Args:
         folder: Holds `config.json` and safetensors; other weight formats are not read.
         tokenizer: Of the same model.
-        answers: The token ids of "yes" and "no", in this order.
+        answers: The token ids of the answer.
         device: Where the backbone goes; the answer row goes along.
         dtype: Of the backbone; the answer row is always fp32.
 
     Raises:
-        ModelLoadError: The folder holds no whole Qwen3 reranker, or the device no room for it.
+        ModelLoadError: The folder holds no whole Qwen reranker, or the device no room for it.
     """
     config, weights = read_config(folder), Weights(folder)
     check_modules(folder, tokenizer, answers)
@@ -70,13 +78,14 @@ def read_checkpoint(
     _check_vocabulary(folder, tokenizer, weights)
     answer = _answer(folder, config, weights, answers)
     try:
-        return Checkpoint(_fill(backbone, weights, device, dtype), answer.to(device))
+        filled = _fill(backbone, weights, device, dtype)
+        return Checkpoint(filled, answer.to(device), architecture_of(config).packs)
     except torch.OutOfMemoryError as error:
         raise ModelLoadError(f"{device} has no memory for {folder} in {dtype}: {error}") from error
 
 
 def _is_classifier(config: dict[str, Any]) -> bool:
-    return bool(config["architectures"] == [CLASSIFIER])
+    return config["architectures"][0] in CLASSIFIERS
 
 
 def _check_kind(folder: Path, config: dict[str, Any], weights: Weights) -> None:
@@ -87,9 +96,11 @@ def _check_kind(folder: Path, config: dict[str, Any], weights: Weights) -> None:
             "yes or no; choose a Qwen3-Reranker"
         )
     if _is_classifier(config) and SCORE not in weights.shapes:
+        named = config["architectures"][0]
+        causal = f"{architecture_of(config).name}ForCausalLM"
         raise ModelLoadError(
-            f"{folder / 'config.json'} names {CLASSIFIER}, and the weights lack {SCORE}: if they "
-            f'are the original ones, set "architectures": ["{CAUSAL}"]'
+            f"{folder / 'config.json'} names {named}, and the weights lack {SCORE}: if they are "
+            f'the original ones, set "architectures": ["{causal}"]'
         )
     layers = config["num_hidden_layers"]
     if weights.layers and weights.layers < layers:  # before a model of so many layers is built
@@ -102,9 +113,10 @@ def _check_kind(folder: Path, config: dict[str, Any], weights: Weights) -> None:
 def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
     """On the meta device, where tensors have shapes and no memory."""
     known = {key: value for key, value in config.items() if key not in _ATTENTION_KEYS}
+    settings, model = architecture_of(config).classes()
     try:
         with torch.device("meta"):
-            return Qwen3Model(Qwen3Config.from_dict(known))
+            return model(settings.from_dict(known))
     except Exception as error:  # transformers and torch raise every kind for a wrong value
         reason = " ".join(str(error).split())  # some have several lines
         raise ModelLoadError(f"{folder / 'config.json'} can't be read: {reason}") from error
@@ -116,7 +128,7 @@ def _check_tensors(folder: Path, config: dict[str, Any], weights: Weights, backb
         f"model.{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()
     }
     wanted = dict(shapes)
-    optional = {name for name in weights.shapes if name.endswith("rotary_emb.inv_freq")}
+    optional = {name for name in weights.shapes if _UNREAD.search(name)}
     if _is_classifier(config):
         labels = weights.shapes[SCORE][0] if weights.shapes[SCORE] else 0
         wanted[SCORE] = (labels, backbone.config.hidden_size)
@@ -135,9 +147,7 @@ def _check_vocabulary(folder: Path, tokenizer: Tokenizer, weights: Weights) -> N
         raise ModelLoadError(f"{folder}: the tokenizer has {tokens} tokens, the model {rows}")
 
 
-def _answer(
-    folder: Path, config: dict[str, Any], weights: Weights, answers: tuple[int, int]
-) -> Tensor:
+def _answer(folder: Path, config: dict[str, Any], weights: Weights, answers: AnswerIds) -> Tensor:
     if not _is_classifier(config):
         return _vocabulary_row(folder, config, weights, answers)
     if weights.shapes[SCORE][0] == 1:  # the conversion already subtracted "no" from "yes"
@@ -147,10 +157,9 @@ def _answer(
 
 
 def _vocabulary_row(
-    folder: Path, config: dict[str, Any], weights: Weights, answers: tuple[int, int]
+    folder: Path, config: dict[str, Any], weights: Weights, answers: AnswerIds
 ) -> Tensor:
     """From the head, or from the embedding where the model ties both (0.6B and 4B do)."""
-    yes, no = answers
     tied = config.get("tie_word_embeddings", False)
     heads = [name for name in (EMBEDDING if tied else "", HEAD) if name in weights.shapes]
     if not heads:
@@ -159,13 +168,18 @@ def _vocabulary_row(
             "tie_word_embeddings: set it to true if the model was trained so (0.6B and 4B were), "
             "or download all of the files"
         )
-    rows = [weights.row(head, yes) - weights.row(head, no) for head in heads]
+    rows = [_difference(weights, head, *answers) for head in heads]
     if not torch.equal(rows[0], rows[-1]):
         raise ModelLoadError(
             f"{folder / 'config.json'} sets tie_word_embeddings, and the weights hold another "
             f"{HEAD}: set it to false if the head was trained, or remove that tensor"
         )
     return rows[0]
+
+
+def _difference(weights: Weights, head: str, plus: int, minus: int | None) -> Tensor:
+    row = weights.row(head, plus)
+    return row if minus is None else row - weights.row(head, minus)
 
 
 def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from qwen_rerank.errors import ModelLoadError
-from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.prompt import DOCUMENT, PromptSpec
+from qwen_rerank.scorers.local.encoder import AnswerIds
 from qwen_rerank.scorers.local.model_folder import MAX_JSON_BYTES, read_json
 
 YES_LABELS = frozenset({"yes", "true", "relevant", "positive", "label_1", "1"})
@@ -23,21 +25,24 @@ NO_LABELS = frozenset({"no", "false", "irrelevant", "not relevant", "negative", 
 _DOCUMENT_ROLE = re.compile(r"""["']document["']""")
 
 
-def check_modules(folder: Path, tokenizer: Tokenizer, answers: tuple[int, int]) -> None:
-    """Refuse a folder whose modules score in another way than by these answers.
+@dataclass(frozen=True, slots=True)
+class LogitScore:
+    """A module of sentence-transformers that scores by the logits of one or two tokens."""
 
-    Args:
-        folder: Holds `modules.json` if sentence-transformers saved it.
-        tokenizer: Of the model.
-        answers: The token ids of "yes" and "no".
+    path: Path
+    """Of its config."""
+    tokens: tuple[Any, Any]
+    """What counts for a document, and what against it; `None` if nothing does."""
+
+
+def read_logit_score(folder: Path) -> LogitScore | None:
+    """What `modules.json` of sentence-transformers says of the answer, if it says anything.
 
     Raises:
-        ModelLoadError: It names the module and what it would do.
+        ModelLoadError: The modules make an embedding model, or can't be read.
     """
     path = folder / "modules.json"
-    if not path.exists():
-        return
-    modules = read_json(path)
+    modules = read_json(path) if path.exists() else None
     for module in modules if isinstance(modules, list) else []:
         kind = str(module.get("type", "")) if isinstance(module, dict) else ""
         if kind.endswith(".Pooling"):
@@ -46,12 +51,11 @@ def check_modules(folder: Path, tokenizer: Tokenizer, answers: tuple[int, int]) 
                 "choose a Qwen3-Reranker"
             )
         if kind.endswith(".LogitScore"):
-            _check_logit_score(folder, str(module.get("path", "")), tokenizer, answers)
+            return _logit_score(folder, str(module.get("path", "")))
+    return None
 
 
-def _check_logit_score(
-    folder: Path, module: str, tokenizer: Tokenizer, answers: tuple[int, int]
-) -> None:
+def _logit_score(folder: Path, module: str) -> LogitScore:
     if Path(module).name != module:
         raise ModelLoadError(
             f"{folder / 'modules.json'} names {module!r}, which is no folder in it"
@@ -60,12 +64,29 @@ def _check_logit_score(
     config = read_json(path)
     if not isinstance(config, dict):
         raise ModelLoadError(f"{path} must hold an object, it holds {type(config).__name__}")
-    stated = config.get("true_token_id"), config.get("false_token_id")
-    if stated != answers:
-        yes, no = (_token(tokenizer, token) for token in stated)
+    return LogitScore(path, (config.get("true_token_id"), config.get("false_token_id")))
+
+
+def check_modules(folder: Path, tokenizer: Tokenizer, answers: AnswerIds) -> None:
+    """Refuse a folder whose modules score in another way than by these answers.
+
+    Args:
+        folder: Holds `modules.json` if sentence-transformers saved it.
+        tokenizer: Of the model.
+        answers: The token ids of the answer.
+
+    Raises:
+        ModelLoadError: It names the module and what it would do.
+    """
+    stated = read_logit_score(folder)
+    if stated is not None and stated.tokens != answers:
+        theirs, ours = (
+            " and ".join(_token(tokenizer, token) for token in tokens)
+            for tokens in (stated.tokens, answers)
+        )
         raise ModelLoadError(
-            f"{path} scores by the tokens {yes} and {no}, not by {answers[0]} and {answers[1]}: "
-            "give LocalScorer a prompt=PromptSpec(yes=..., no=...) that is made for this model"
+            f"{stated.path} scores by the tokens {theirs}, not by {ours}: set prompt to the "
+            "model's family, or give LocalScorer a PromptSpec made for it"
         )
 
 
@@ -86,11 +107,11 @@ def check_template(folder: Path, spec: PromptSpec) -> None:
     if not path.is_file() or path.stat().st_size > MAX_JSON_BYTES:
         return
     template = path.read_text(encoding="utf-8", errors="replace")
-    if _DOCUMENT_ROLE.search(template) and spec.document_marker not in template:
+    marker = spec.template.split(DOCUMENT)[0].rpartition("\n")[2].strip()
+    if _DOCUMENT_ROLE.search(template) and marker not in template:
         raise ModelLoadError(
-            f"{path} builds other prompts: it has a role for documents and no "
-            f"{spec.document_marker!r}; give LocalScorer a prompt=PromptSpec(...) that is made "
-            "for this model"
+            f"{path} builds other prompts: it has a role for documents and no {marker!r}; set "
+            "prompt to the model's family, or give LocalScorer a PromptSpec made for it"
         )
 
 

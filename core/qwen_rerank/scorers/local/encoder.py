@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tokenizers import Tokenizer
 
 from qwen_rerank.errors import InvalidInputError, ModelLoadError
-from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.prompt import DOCUMENT, Answer, PromptSpec
 from qwen_rerank.types import RerankRequest
+
+AnswerIds = tuple[int, int | None]
+"""The token ids of an answer: what is added, and what is subtracted, if anything."""
 
 LEAST_WINDOW = 32
 """Tokens of a document; less room makes thousands of windows, each with the question before it."""
@@ -25,9 +29,9 @@ class EncodedQuery:
     """
 
     prefix: list[int]
-    """Everything up to the document marker: the same for every document."""
+    """What is the same for every document; may be empty."""
     documents: list[list[int]]
-    """Each document's own tokens and the suffix."""
+    """Each document's own tokens and what follows it."""
     truncated: frozenset[int]
     """Places of the documents that were cut."""
     counted: bool = True
@@ -37,15 +41,43 @@ class EncodedQuery:
         """How many tokens the whole prompt of a document has."""
         return len(self.prefix) + len(self.documents[place])
 
+    def unshared(self) -> EncodedQuery:
+        """The same prompts without a prefix."""
+        whole = [self.prefix + ids for ids in self.documents]
+        return replace(self, prefix=[], documents=whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands around the documents of one query."""
+
+    prefix: list[int]
+    lead: str
+    """What stands between the prefix and a document."""
+    tail: str
+    """What follows a document before the next control token."""
+    tail_ids: list[int]
+    """Its tokens where the document is cut; else document and tail are tokenised as one."""
+    suffix: list[int]
+
+    @property
+    def tokens(self) -> int:
+        """All but a document's."""
+        return len(self.prefix) + len(self.tail_ids) + len(self.suffix)
+
 
 class PromptEncoder:
     """Builds the prompts of one model from its tokenizer and its `PromptSpec`.
+
+    The ids equal those of the whole string: a template is cut at control tokens, and before a
+    space that stands before the document, where these tokenizers never merge. What lies before
+    the last cut before the document is the prefix.
 
     Safe to share between threads: the tokenizers are only read.
 
     Args:
         tokenizer: Of the model, without padding or truncation.
-        spec: The words around query and document.
+        spec: The prompt.
         max_positions: The longest prompt in tokens that the model was made for.
     """
 
@@ -53,27 +85,33 @@ class PromptEncoder:
         self.spec = spec
         self.max_positions = max_positions
         self._tokenizer = tokenizer
-        self._control = tuple(t.content for t in tokenizer.get_added_tokens_decoder().values())
-        self._system = self._ids(spec.prefix)
-        self._instruction_marker = self._ids(spec.instruction_marker)
-        self._query_marker = self._ids(spec.query_marker)
-        self._document_marker = self._ids(spec.document_marker)
-        self.suffix = self._ids(spec.suffix)
+        added = tokenizer.get_added_tokens_decoder()
+        self._control = {token.content: number for number, token in added.items()}
+        pieces = _split(spec.template, self._control)
+        place = next(i for i, piece in enumerate(pieces) if DOCUMENT in piece)
+        before, self._tail = pieces[place].split(DOCUMENT)
+        shared, self._lead = _cut_before_space(before)
+        self._before, self._after = [*pieces[:place], shared], pieces[place + 1 :]
 
     def encode(self, request: RerankRequest, max_length: int | None = None) -> EncodedQuery:
         """Tokenise one query and its documents.
 
         Documents are cut at their end to fit into `max_length` tokens, the whole prompt
-        counted; instruction, query and suffix never are.
+        counted; nothing else is.
 
         Raises:
             InvalidInputError: Instruction and query leave no room for a document.
+            ConfigError: The prompt has no place for an instruction.
         """
-        prefix = self.prefix(request.query, request.instruction)
-        room = self._room(prefix, min(max_length or self.max_positions, self.max_positions))
-        bodies = self.encode_texts([f" {document}" for document in request.documents])
-        truncated = frozenset(i for i, body in enumerate(bodies) if len(body) > room)
-        return EncodedQuery(prefix, [body[:room] + self.suffix for body in bodies], truncated)
+        frame = self._frame(request.query, request.instruction)
+        room = self._room(frame, max_length)
+        texts = [frame.lead + self.spec.document(text) for text in request.documents]
+        bodies = self.encode_texts([text + frame.tail for text in texts])
+        long = [i for i, body in enumerate(bodies) if len(body) > room + len(frame.tail_ids)]
+        for i in long:
+            alone = self.encode_texts([texts[i]])[0] if frame.tail else bodies[i]
+            bodies[i] = alone[:room] + frame.tail_ids
+        return EncodedQuery(frame.prefix, [body + frame.suffix for body in bodies], frozenset(long))
 
     def encode_rest(
         self, request: RerankRequest, max_length: int, overlap: int
@@ -88,32 +126,43 @@ class PromptEncoder:
 
         Raises:
             InvalidInputError: Instruction and query leave no room for a window of some length.
+            ConfigError: The prompt has no place for an instruction.
         """
-        prefix = self.prefix(request.query, request.instruction)
-        room = self._room(prefix, min(max_length, self.max_positions), LEAST_WINDOW)
-        bodies = self.encode_texts([f" {document}" for document in request.documents])
+        frame = self._frame(request.query, request.instruction)
+        room = self._room(frame, max_length, LEAST_WINDOW)
+        bodies = self.encode_texts(
+            [frame.lead + self.spec.document(text) for text in request.documents]
+        )
         parts = [
             (i, body[start : start + room])
             for i, body in enumerate(bodies)
             for start in _starts(len(body), room, overlap)
         ]
-        windows = [part + self.suffix for _, part in parts]
-        encoded = EncodedQuery(prefix, windows, frozenset(), counted=False)
+        windows = [part + frame.tail_ids + frame.suffix for _, part in parts]
+        encoded = EncodedQuery(frame.prefix, windows, frozenset(), counted=False)
         return encoded, [i for i, _ in parts]
 
     def prefix(self, query: str, instruction: str | None = None) -> list[int]:
-        """The tokens before a document: everything up to the document marker."""
-        task, searched = self.encode_texts(
-            [f" {instruction or self.spec.default_instruction}\n", f" {query}\n"]
-        )
-        return [
-            *self._system,
-            *self._instruction_marker,
-            *task,
-            *self._query_marker,
-            *searched,
-            *self._document_marker,
-        ]
+        """The tokens that all documents of a query share."""
+        return self._frame(query, instruction).prefix
+
+    def _frame(self, query: str, instruction: str | None) -> _Frame:
+        texts = self.spec.texts(query, instruction)
+        prefix, suffix = (self._join(pieces, texts) for pieces in (self._before, self._after))
+        lead, tail = self._lead.format(**texts), self._tail.format(**texts)
+        return _Frame(prefix, lead, tail, self.encode_texts([tail])[0], suffix)
+
+    def _join(self, pieces: Sequence[str], texts: Mapping[str, str]) -> list[int]:
+        """The ids of pieces of the template, of which only control tokens act as control."""
+        written = [piece.format(**texts) for piece in pieces if piece not in self._control]
+        ids = iter(self.encode_texts(written))
+        joined: list[int] = []
+        for piece in pieces:
+            if piece in self._control:
+                joined.append(self._control[piece])
+            else:
+                joined += next(ids)
+        return joined
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenise user text, in which control tokens are text unless the spec says not."""
@@ -125,20 +174,17 @@ class PromptEncoder:
                     ids[place] = self._inert.encode(text, add_special_tokens=False).ids
         return ids
 
-    def _room(self, prefix: list[int], max_length: int, least: int = 1) -> int:
-        room = max_length - len(prefix) - len(self.suffix)
+    def _room(self, frame: _Frame, max_length: int | None, least: int = 1) -> int:
+        """How many tokens of a document fit."""
+        limit = min(max_length or self.max_positions, self.max_positions)
+        room = limit - frame.tokens
         if room < least:
             wanted = "a document" if least == 1 else f"windows of at least {least} tokens"
             raise InvalidInputError(
-                f"instruction and query with the prompt take {len(prefix) + len(self.suffix)} "
-                f"tokens, which leaves no room for {wanted} within max_length={max_length}; "
-                "shorten them or raise max_length"
+                f"instruction and query with the prompt take {frame.tokens} tokens, which leaves "
+                f"no room for {wanted} within max_length={limit}; shorten them or raise max_length"
             )
         return room
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
     @cached_property
     def _inert(self) -> Tokenizer:
@@ -156,16 +202,35 @@ def _starts(length: int, room: int, overlap: int) -> list[int]:
     return [*range(step, length - room, step), length - room]
 
 
-def answer_ids(tokenizer: Tokenizer, answers: tuple[str, str]) -> tuple[int, int]:
-    """The token ids of "yes" and "no".
+def answer_ids(tokenizer: Tokenizer, answer: Answer) -> AnswerIds:
+    """The token ids of an answer's two texts; the second may be `None`.
 
     Raises:
         ModelLoadError: One of them is not a single token of this tokenizer.
     """
-    ids = [tokenizer.encode(word, add_special_tokens=False).ids for word in answers]
-    for word, tokens in zip(answers, ids, strict=True):
-        if len(tokens) != 1:
-            raise ModelLoadError(
-                f"the answer {word!r} must be one token of the model's tokenizer, it is {tokens}"
-            )
-    return ids[0][0], ids[1][0]
+    plus = _answer_id(tokenizer, answer.plus)
+    return plus, None if answer.minus is None else _answer_id(tokenizer, answer.minus)
+
+
+def _answer_id(tokenizer: Tokenizer, text: str) -> int:
+    tokens: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    if len(tokens) != 1:
+        raise ModelLoadError(
+            f"the answer {text!r} must be one token of the model's tokenizer, it is {tokens}"
+        )
+    return tokens[0]
+
+
+def _split(template: str, control: Collection[str]) -> list[str]:
+    """A template cut at its control tokens, which stand as pieces of their own."""
+    if not control:
+        return [template]
+    return re.split(f"({'|'.join(map(re.escape, control))})", template)
+
+
+def _cut_before_space(text: str) -> tuple[str, str]:
+    """What stands before a document, cut where it may be cut; nothing may be shared."""
+    shared = text.rstrip(" ")
+    if shared == text or not shared or shared[-1].isspace() or shared[-1] == "}":
+        return "", text  # a query may end in a space itself
+    return shared, text[len(shared) :]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.call import BatchReport, current_call
@@ -21,6 +22,7 @@ from qwen_rerank.scorers.local.cpu.packed_linear import pack_linears, padded
 from qwen_rerank.scorers.local.device_thread import start_on_device_thread
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.last_token import only_last_tokens
+from qwen_rerank.scorers.local.padded import last_hidden
 from qwen_rerank.scorers.local.scheduler import (
     DocumentOdds,
     QueuedQuery,
@@ -45,6 +47,9 @@ MIN_BUDGET = 512
 class Engine:
     """Log-odds of "yes" for prompts: backbone only, one fp32 row at the last token.
 
+    Prompts share one row and their query's prefix, or have rows of their own where the model's
+    layers allow no sharing.
+
     Any number of threads may call it at once; their documents share passes. The passes run in
     the device's own thread, one after another, as long as documents wait.
 
@@ -59,11 +64,17 @@ class Engine:
         self._answer = checkpoint.answer
         self._start()
         reset_after_fork(self._start)
-        backbone: Any = self._backbone
-        backbone.set_attn_implementation(NAME)
-        only_last_tokens(backbone)
-        self._packed = pack_linears(backbone)
+        self._packs = checkpoint.packs
+        self._packed = self._prepare(self._backbone)
         self._budget = tokens_per_pass or self._best_budget()
+
+    def _prepare(self, backbone: Any) -> bool:
+        """Change the model for the passes of this engine; whether its weights are packed."""
+        backbone.set_attn_implementation(NAME if self._packs else "sdpa")
+        if not self._packs:
+            return False
+        only_last_tokens(backbone)
+        return pack_linears(backbone)
 
     def _best_budget(self) -> int:
         kind = self._answer.device.type
@@ -91,7 +102,7 @@ class Engine:
         """
         release_openmp_threads(self._answer.device)
         call = current_call()
-        queued = [QueuedQuery(query, call) for query in queries]
+        queued = [QueuedQuery(q if self._packs else q.unshared(), call) for q in queries]
         with call.stopping(lambda: self._cancel(queued)):
             try:
                 self._add(queued)
@@ -168,14 +179,9 @@ class Engine:
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         """The odds of each document; where memory runs out, each half is tried alone."""
         tokens = sum(len(s.ids) for s in segments)
-        padding = padded(tokens) - tokens if self._packed else 0
-        batch = PackedBatch(segments, self._answer.device, padding)
         try:
-            with running(batch):
-                hidden = self._backbone(
-                    input_ids=batch.ids, position_ids=batch.positions, use_cache=False
-                ).last_hidden_state
-            return (hidden[0, batch.ends].float() @ self._answer).tolist()  # type: ignore[no-any-return]
+            hidden = self._last_hidden(segments, tokens)
+            return (hidden.float() @ self._answer).tolist()
         except torch.cuda.OutOfMemoryError as error:
             if len(segments) == 1:
                 return _no_memory(segments[0], error)
@@ -184,6 +190,19 @@ class Engine:
         half = len(segments) // 2
         self._budget = min(self._budget, max(tokens // 2, MIN_BUDGET))
         return [*self._odds(segments[:half]), *self._odds(segments[half:])]
+
+    def _last_hidden(self, segments: Sequence[Segment], tokens: int) -> Tensor:
+        """The hidden state at the end of each document, of shape (documents, hidden)."""
+        device = self._answer.device
+        if not self._packs:
+            return last_hidden(self._backbone, segments, device, self._budget)
+        padding = padded(tokens) - tokens if self._packed else 0
+        batch = PackedBatch(segments, device, padding)
+        with running(batch):
+            hidden: Tensor = self._backbone(
+                input_ids=batch.ids, position_ids=batch.positions, use_cache=False
+            ).last_hidden_state
+        return hidden[0, batch.ends]
 
 
 def _report(batch: ScheduledBatch, start: float) -> BatchReport:

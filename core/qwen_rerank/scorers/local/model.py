@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ import torch
 from tokenizers import Tokenizer
 
 from qwen_rerank._threads import reset_after_fork
-from qwen_rerank.errors import QwenRerankError
-from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.errors import ConfigError, QwenRerankError
+from qwen_rerank.prompt import Answer, PromptSpec
+from qwen_rerank.scorers.local.architectures import architecture_of
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.declared_scoring import check_template
@@ -25,12 +27,14 @@ from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.scorers.local.engine import Engine
 from qwen_rerank.scorers.local.hub import find_model, local_folder
-from qwen_rerank.scorers.local.model_folder import max_positions, read_tokenizer
+from qwen_rerank.scorers.local.model_folder import max_positions, read_config, read_tokenizer
+from qwen_rerank.scorers.local.recognition import recognised_prompt
 from qwen_rerank.scorers.local.revision import revision_of
 
 logger = logging.getLogger(__name__)
 
-Answers = tuple[str, str]
+Answers = tuple[str, str | None]
+"""Two texts of one token, see `Answer`."""
 
 FAILURE_SECONDS = 30.0
 """So long a failure to get a model from a hub is raised again instead of trying again. What
@@ -45,7 +49,8 @@ class _Key(NamedTuple):
     model: str
     device: torch.device
     dtype: torch.dtype
-    answers: Answers
+    answers: Answers | None
+    """`None` until the folder tells them."""
     compiled: bool
 
 
@@ -62,14 +67,17 @@ class LocalModel:
     dtype: str
     revision: str
     """See `revision_of`."""
+    prompt: PromptSpec
+    """The one that the folder tells."""
     _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
 
-    def encoder(self, spec: PromptSpec) -> PromptEncoder:
-        """The builder of these prompts.
+    def encoder(self, spec: PromptSpec | None) -> PromptEncoder:
+        """The builder of these prompts; without any, of the model's own.
 
         Raises:
             ModelLoadError: The model was certainly made for other prompts.
         """
+        spec = spec or self.prompt
         if spec not in self._encoders:
             check_template(self.folder, spec)
             self._encoders[spec] = PromptEncoder(self.tokenizer, spec, self.max_positions)
@@ -106,7 +114,12 @@ _locks = _Locks()
 
 
 def shared_model(
-    model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
+    model: str,
+    device: str | None,
+    dtype: str | None,
+    answers: Answers | None,
+    *,
+    compiled: bool = False,
 ) -> LocalModel:
     """The one instance of a model in this process; the first caller loads it and waits.
 
@@ -117,62 +130,80 @@ def shared_model(
         model: See `find_model`.
         device: See `choose_device`.
         dtype: See `choose_dtype`.
-        answers: The words whose tokens answer, "yes" and "no".
+        answers: The texts whose tokens answer, such as "yes" and "no"; `None` takes those of the
+            model's own prompt.
         compiled: Whether torch compiles the layers.
 
     Raises:
         ModelLoadError: It can't be found, downloaded or read.
         ConfigError: This machine lacks the device or the number format, or can't compile it.
     """
-    key = _key(model, device, dtype, answers, compiled)
+    return _shared(_key(model, device, dtype, answers, compiled))
+
+
+def _shared(key: _Key, folder: Path | None = None) -> LocalModel:
     with _locks.of(key):
         if key not in _models:
-            _models[key] = _try_to_load(key)
+            _models[key] = _try_to_load(key, folder)
         return _models[key]
 
 
 def unload_model(
-    model: str, device: str | None, dtype: str | None, answers: Answers, *, compiled: bool = False
+    model: str,
+    device: str | None,
+    dtype: str | None,
+    answers: Answers | None,
+    *,
+    compiled: bool = False,
 ) -> None:
     """Free the memory of a model, once its running calls are done; see `shared_model`."""
     key = _key(model, device, dtype, answers, compiled)
     with _locks.of(key):
-        _models.pop(key, None)
+        unloaded = _models.pop(key, None)
+    for other in [name for name, known in list(_models.items()) if known is unloaded]:
+        _models.pop(other, None)
+    del unloaded
     gc.collect()  # modules of torch refer to each other in cycles
     if key.device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def _key(
-    model: str, device: str | None, dtype: str | None, answers: Answers, compiled: bool
+    model: str, device: str | None, dtype: str | None, answers: Answers | None, compiled: bool
 ) -> _Key:
     chosen = choose_device(device)
     name = str(local_folder(model) or model)
     return _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
 
 
-def _try_to_load(key: _Key) -> LocalModel:
+def _try_to_load(key: _Key, folder: Path | None) -> LocalModel:
     failure = _failures.pop(key, None)
     if failure is not None and time.monotonic() < failure.until:
         _failures[key] = failure
         raise copy.copy(failure.error)  # each raised error collects a traceback of its own
     try:
-        folder = find_model(key.model)
+        folder = folder or find_model(key.model)
+        if key.answers is None:  # shared with those who name the same ones
+            told = recognised_prompt(folder, key.model, partial(read_tokenizer, folder)).answer
+            return _shared(key._replace(answers=(told.plus, told.minus)), folder)
         # in a thread of its own: a forked child may not use the OpenMP threads that its
         # forking thread had in the parent, and the caller keeps none that it does not need
         with ThreadPoolExecutor(1, "qwen-rerank-load") as thread:
-            return thread.submit(_load, folder, key).result()
+            return thread.submit(_load, folder, key, key.answers).result()
     except QwenRerankError as error:
         if local_folder(key.model) is None:
             _failures[key] = _Failure(copy.copy(error), time.monotonic() + FAILURE_SECONDS)
         raise
 
 
-def _load(folder: Path, key: _Key) -> LocalModel:
+def _load(folder: Path, key: _Key, answers: Answers) -> LocalModel:
     start = time.monotonic()
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
-    answers = answer_ids(tokenizer, key.answers)
-    checkpoint = read_checkpoint(folder, tokenizer, answers, key.device, key.dtype)
+    prompt = recognised_prompt(folder, key.model, lambda: tokenizer)
+    if key.compiled and not architecture_of(read_config(folder)).packs:
+        raise ConfigError(f"compiled=True does not work with the layers of {folder}")
+    ids = answer_ids(tokenizer, Answer(*answers))
+    checkpoint = read_checkpoint(folder, tokenizer, ids, key.device, key.dtype)
     engine = Engine(checkpoint)
     if key.compiled:
         compile_layers(checkpoint.backbone, lambda: engine.log_odds([_ANY]))
@@ -180,4 +211,4 @@ def _load(folder: Path, key: _Key) -> LocalModel:
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
     revision = revision_of(folder)
     kind, dtype = key.device.type, str(key.dtype)
-    return LocalModel(folder, tokenizer, positions, engine, kind, dtype, revision)
+    return LocalModel(folder, tokenizer, positions, engine, kind, dtype, revision, prompt)

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import ModelLoadError
+from qwen_rerank.scorers.local.architectures import CAUSAL, CLASSIFIERS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-CAUSAL = "Qwen3ForCausalLM"
-CLASSIFIER = "Qwen3ForSequenceClassification"
 
 FILES = ["*.json", "*.safetensors", "chat_template.jinja"]
 """What is downloaded."""
@@ -81,7 +79,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The `config.json` of a model folder, checked.
 
     Raises:
-        ModelLoadError: It is missing, can't be read, or is no Qwen3 reranker's.
+        ModelLoadError: It is missing, can't be read, or is no Qwen reranker's.
     """
     for name, remedy in _REFUSED_FILES.items():
         if (folder / name).exists():
@@ -89,9 +87,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     config = read_json(path)
     named = config.get("architectures") if isinstance(config, dict) else None
-    if named not in ([CAUSAL], [CLASSIFIER]):
+    known = [*CAUSAL, *CLASSIFIERS]
+    if named not in [[name] for name in known]:
         raise ModelLoadError(
-            f"{path} must name the architecture {CAUSAL} or {CLASSIFIER}, it names {named!r}"
+            f"{path} must name the architecture {', '.join(known[:-1])} or {known[-1]}, it names "
+            f"{named!r}; an encoder runs with engine='sentence-transformers'"
         )
     _check_values(path, config)
     return dict(config)

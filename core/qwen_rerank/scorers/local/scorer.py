@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
 from qwen_rerank.extras import require_extras
-from qwen_rerank.prompt import DEFAULT_MODEL, QWEN3, PromptSpec
+from qwen_rerank.image import with_images, without_images
+from qwen_rerank.prompt import DEFAULT_MODEL, PromptSpec
 from qwen_rerank.scorers.local.hub import BUILTIN, local_folder
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
@@ -30,7 +31,7 @@ LOWEST_TRANSFORMERS = "4.56"
 
 @dataclass(frozen=True, slots=True)
 class LocalScorer(BatchScorer):
-    """Qwen3-Reranker in torch.
+    """Qwen3-Reranker and its family in torch.
 
     A value: equal scorers share one loaded model, any number of threads may use it, and it
     pickles as its settings. The model loads at the first call with documents. As a context
@@ -43,7 +44,8 @@ class LocalScorer(BatchScorer):
             has it and fp32 elsewhere. The last product is fp32 in any case.
         max_length: The longest prompt in tokens, everything included; a document's end
             is cut to fit, the query's never.
-        prompt: The words around query and document.
+        prompt: What is written around query and document, and how the answer is read; `None`
+            takes what the model was made for, by its name and its files.
         compiled: Let torch compile the layers, once when the model loads: faster passes for a
             minute of waiting. On a CPU it needs a C++ compiler.
     """
@@ -52,7 +54,7 @@ class LocalScorer(BatchScorer):
     device: str | None = None
     dtype: str | None = None
     max_length: int = 8192
-    prompt: PromptSpec = QWEN3
+    prompt: PromptSpec | None = None
     compiled: bool = False
 
     def __post_init__(self) -> None:
@@ -69,22 +71,25 @@ class LocalScorer(BatchScorer):
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
             InvalidInputError: Instruction and query of a request leave no room for a document.
+            ConfigError: A request has an instruction, and the model's prompt has no place for it.
         """
         if not any(request.documents for request in requests):
             return [Scores() for _ in requests]
         model = self._loaded()
+        encoder = model.encoder(self.prompt)
         outcomes: list[Outcome] = []
         for first in range(0, len(requests), REQUESTS_IN_MEMORY):
-            encoded = [
-                model.encoder(self.prompt).encode(request, self.max_length)
-                for request in requests[first : first + REQUESTS_IN_MEMORY]
-            ]
+            part = requests[first : first + REQUESTS_IN_MEMORY]
+            encoded = [encoder.encode(without_images(r), self.max_length) for r in part]
             odds = model.engine.log_odds(encoded)
-            outcomes += [self._outcome(o, e) for o, e in zip(odds, encoded, strict=True)]
+            outcomes += [
+                with_images(r.documents, self._outcome(o, e, encoder.spec))
+                for r, o, e in zip(part, odds, encoded, strict=True)
+            ]
         return outcomes
 
     def _outcome(
-        self, odds: Sequence[DocumentOdds] | ScorerError, encoded: EncodedQuery
+        self, odds: Sequence[DocumentOdds] | ScorerError, encoded: EncodedQuery, spec: PromptSpec
     ) -> Outcome:
         if isinstance(odds, ScorerError):
             return odds
@@ -93,8 +98,9 @@ class LocalScorer(BatchScorer):
             if isinstance(value, ScorerError):
                 documents.append(DocumentScore(None, str(value), tokens=0))
             elif math.isfinite(value):
+                score = _sigmoid(spec.answer.scale * value)
                 cut, tokens = place in encoded.truncated, encoded.prompt_tokens(place)
-                documents.append(DocumentScore(_sigmoid(value), truncated=cut, tokens=tokens))
+                documents.append(DocumentScore(score, truncated=cut, tokens=tokens))
             else:
                 return BadScoresError(
                     f"{self.model} gave NaN or infinity as a score: check that its weights are "
@@ -116,8 +122,7 @@ class LocalScorer(BatchScorer):
 
         _loaded_model.cache_clear()
         _fingerprint.cache_clear()
-        answers = self.prompt.yes, self.prompt.no
-        unload_model(self.model, self.device, self.dtype, answers, compiled=self.compiled)
+        unload_model(self.model, self.device, self.dtype, self._answers, compiled=self.compiled)
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +141,12 @@ class LocalScorer(BatchScorer):
         return _fingerprint(replace(self, model=_absolute(self.model)))
 
     def _loaded(self) -> LocalModel:
-        answers, model = (self.prompt.yes, self.prompt.no), _absolute(self.model)
-        return _loaded_model(model, self.device, self.dtype, answers, self.compiled)
+        model = _absolute(self.model)
+        return _loaded_model(model, self.device, self.dtype, self._answers, self.compiled)
+
+    @property
+    def _answers(self) -> tuple[str, str | None] | None:
+        return None if self.prompt is None else (self.prompt.answer.plus, self.prompt.answer.minus)
 
 
 @lru_cache
@@ -157,7 +166,11 @@ def _release(text: str) -> tuple[int, ...]:
 
 @lru_cache
 def _loaded_model(
-    model: str, device: str | None, dtype: str | None, answers: tuple[str, str], compiled: bool
+    model: str,
+    device: str | None,
+    dtype: str | None,
+    answers: tuple[str, str | None] | None,
+    compiled: bool,
 ) -> LocalModel:
     """Cached, because resolving the device waits until a GPU has done its work."""
     from qwen_rerank.scorers.local.model import shared_model
@@ -168,7 +181,8 @@ def _loaded_model(
 @lru_cache
 def _fingerprint(scorer: LocalScorer) -> str:
     model = scorer._loaded()  # noqa: SLF001 - its own module
-    resolved = replace(scorer, device=model.device, dtype=model.dtype)
+    prompt = scorer.prompt or model.prompt
+    resolved = replace(scorer, device=model.device, dtype=model.dtype, prompt=prompt)
     return f"{resolved!r} at revision {model.revision}"
 
 

@@ -50,7 +50,7 @@ class WindowScorer(LocalScorer):
             owners.append([long[i] for i in owner])
         many = model.engine.log_odds(encoded)
         for (_, scores), odds, one, owner in zip(pairs, many, encoded, owners, strict=True):
-            windows = self._outcome(odds, one)
+            windows = self._outcome(odds, one, encoder.spec)
             yield _merged(scores, windows, owner) if isinstance(windows, Scores) else windows
 
 

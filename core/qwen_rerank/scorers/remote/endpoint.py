@@ -80,6 +80,7 @@ class Endpoint:
                 "instruction; leave it out, or use a server that takes one"
             )
         self._limits.takes_blanks &= dialect.takes_blanks
+        self._limits.takes_images = dialect.image_form is not None and not self.handshake.wraps
         post = partial(self.handshake.post, dialect, url, deadline)
         return Sender(post, self._limits).score(request)
 

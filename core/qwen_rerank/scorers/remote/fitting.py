@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qwen_rerank.cutting import cut_to_bytes
+from qwen_rerank.image import ImageDocument
 from qwen_rerank.scorers.remote.limits import RequestLimits, size_of
 from qwen_rerank.types import DocumentScore, RerankRequest, Scores
 
+IMAGE = (
+    "the document is an image, which can't be sent to this server: name its dialect if it is one "
+    "that takes images (vllm, jina or dashscope), and let it apply its own template"
+)
 BLANK = "the document is blank, and the server takes no blank documents"
 
 
@@ -56,9 +61,17 @@ def fit(request: RerankRequest, limits: RequestLimits, refused: Mapping[int, str
     left_out = dict(refused)
     if not limits.takes_blanks:
         left_out |= {i: BLANK for i, text in enumerate(request.documents) if not text.strip()}
+    if not limits.takes_images:
+        images = [i for i, text in enumerate(request.documents) if isinstance(text, ImageDocument)]
+        left_out |= dict.fromkeys(images, IMAGE)
     places = [place for place in range(len(request.documents)) if place not in left_out]
     whole = [request.documents[place] for place in places]
-    documents = [cut_to_bytes(text, limits.kept_bytes(request.query, text)) for text in whole]
+    documents = [_cut(text, limits.kept_bytes(request.query, text)) for text in whole]
     pairs = zip(places, whole, documents, strict=True)
     cut = frozenset(place for place, before, after in pairs if len(after) < len(before))
     return FittedRequest(replace(request, documents=documents), places, cut, left_out)
+
+
+def _cut(document: str, max_bytes: int) -> str:
+    """The start of a text; an image is whole or nothing."""
+    return document if isinstance(document, ImageDocument) else cut_to_bytes(document, max_bytes)

@@ -47,6 +47,11 @@ class Handshake:
     canary: bool
     client: RerankClient = field(repr=False)
 
+    @property
+    def wraps(self) -> bool:
+        """Whether this side writes the prompt, which holds texts only."""
+        return self.template == "client"
+
     def run(self, deadline: Deadline) -> tuple[Dialect, str]:
         """The server's dialect and route.
 
@@ -124,7 +129,7 @@ class Handshake:
 
     def _wrapped(self, request: RerankRequest) -> tuple[RerankRequest, frozenset[int]]:
         """The request in the client's template, if the server has none; which documents it cut."""
-        return self.wrap(request) if self.template == "client" else (request, frozenset())
+        return self.wrap(request) if self.wraps else (request, frozenset())
 
     def _post_or_raise(
         self, deadline: Deadline, url: str, body: dict[str, Any], read: Read

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from qwen_rerank.image import without_images
 from qwen_rerank.scorers.remote.rejection import Rejection
 from qwen_rerank.token_size import BYTES_PER_TOKEN, DENSE_BYTES_PER_TOKEN
 from qwen_rerank.types import RerankRequest
@@ -75,6 +76,8 @@ class RequestLimits:
         self._pair_bytes = LearnedLimit()
         self.takes_blanks = True
         """Whether the server takes documents without any text."""
+        self.takes_images = False
+        """Whether images can be sent in the server's dialect."""
 
     @property
     def documents(self) -> int | None:
@@ -129,8 +132,9 @@ def size_of(*texts: str) -> int:
 
 
 def longest_pair(request: RerankRequest) -> int:
-    """The bytes of the query and the longest document."""
-    return size_of(request.query) + max(map(size_of, request.documents), default=0)
+    """The bytes of the query and the longest text."""
+    texts = without_images(request).documents
+    return size_of(request.query) + max(map(size_of, texts), default=0)
 
 
 def _likely_bytes(size: int, rejection: Rejection) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qwen_rerank.errors import RemoteRejectedError
+from qwen_rerank.image import ImageDocument
 from qwen_rerank.scorers.remote.batches import batches, joined, without_scores
 from qwen_rerank.scorers.remote.fitting import BLANK, FittedRequest, fit
 from qwen_rerank.scorers.remote.limits import RequestLimits, size_of
@@ -23,8 +24,8 @@ class Sender:
     """Sends one batch, adapted to what the server refuses; for one use.
 
     A batch that is too large is halved until the server takes its parts. A document that is
-    too long is cut, and left out if that does not help. Blank documents are left out when the
-    server refuses a request that holds some.
+    too long is cut, and left out if that does not help. Images, and then blank documents, are
+    left out when the server refuses a request that holds some.
     """
 
     post: Callable[[RerankRequest], Scores | Rejection]
@@ -66,7 +67,7 @@ class Sender:
             RemoteRejectedError: No other request would help.
         """
         if rejection.cause == "other":
-            return _blanks(fitted, rejection)
+            return _doubtful(fitted, rejection)
         if first:
             self.limits.too_long(fitted.request, rejection)
             if fit(fitted.request, self.limits, {}).cut:
@@ -97,13 +98,15 @@ class Sender:
             return without_scores(request, f"the server refuses the document: {error}")
 
 
-def _blanks(fitted: FittedRequest, rejection: Rejection) -> dict[int, str]:
-    """The blank documents, which some servers refuse, each with a message of its own."""
-    documents = zip(fitted.places, fitted.request.documents, strict=True)
+def _doubtful(fitted: FittedRequest, rejection: Rejection) -> dict[int, str]:
+    """Blank documents and images, which some servers refuse, each with a message of its own."""
+    documents = list(zip(fitted.places, fitted.request.documents, strict=True))
+    images = [place for place, text in documents if isinstance(text, ImageDocument)]
     blanks = [place for place, text in documents if not text.strip()]
-    if not blanks:
+    refused = dict.fromkeys(images, f"the server refuses images: {rejection.error}")
+    if not images and not blanks:
         raise rejection.error
-    return dict.fromkeys(blanks, BLANK)
+    return {**refused, **({} if images else dict.fromkeys(blanks, BLANK))}
 
 
 def _is_to_halve(request: RerankRequest, rejection: Rejection) -> bool:

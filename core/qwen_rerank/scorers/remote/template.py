@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_rerank.cutting import cut_to_tokens
-from qwen_rerank.prompt import PromptSpec
+from qwen_rerank.prompt import DOCUMENT, PromptSpec
 from qwen_rerank.types import RerankRequest
 
 _CONTROL = re.compile(r"<(?=\|\w+\|>|/?(?:think|tool_call|tool_response)>)")
@@ -33,16 +33,14 @@ class ClientTemplate:
 
     def __call__(self, request: RerankRequest) -> tuple[RerankRequest, frozenset[int]]:
         """The wrapped request, and the places of the documents that were cut."""
-        spec = self.prompt
-        instruction = self._inert(request.instruction or spec.default_instruction)
-        query = (
-            f"{spec.prefix}{spec.instruction_marker} {instruction}\n"
-            f"{spec.query_marker} {self._inert(request.query)}\n"
-        )
-        cut = self._cutter(query)
-        bodies = [cut(self._inert(text)) for text in request.documents]
-        documents = [f"{spec.document_marker} {body}{spec.suffix}" for body, _ in bodies]
-        wrapped = replace(request, query=query, documents=documents, instruction=None)
+        texts = self.prompt.texts(request.query, request.instruction)
+        texts = {name: self._inert(text) for name, text in texts.items()}
+        before, after = (part.format(**texts) for part in self.prompt.template.split(DOCUMENT))
+        query, line_break, lead = before.rpartition("\n")
+        cut = self._cutter(before, after)
+        bodies = [cut(self._inert(self.prompt.document(text))) for text in request.documents]
+        documents = [f"{lead}{body}{after}" for body, _ in bodies]
+        wrapped = replace(request, query=query + line_break, documents=documents, instruction=None)
         return wrapped, frozenset(place for place, (_, was_cut) in enumerate(bodies) if was_cut)
 
     def _inert(self, text: str) -> str:
@@ -52,11 +50,11 @@ class ClientTemplate:
         """
         return text if self.prompt.control_tokens_in_text else _CONTROL.sub("< ", text)
 
-    def _cutter(self, query: str) -> Callable[[str], tuple[str, bool]]:
+    def _cutter(self, before: str, after: str) -> Callable[[str], tuple[str, bool]]:
         tokenizer = self._tokenizer
         if tokenizer is None:
             return lambda text: (text, False)
-        around = f"{query}{self.prompt.document_marker}{self.prompt.suffix}"
+        around = before.removesuffix(" ") + after
         room = max(1, self.max_length - len(tokenizer.encode(around, add_special_tokens=False)))
 
         def cut(text: str) -> tuple[str, bool]:

@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
+from qwen_rerank.scorers.remote.dialects.images import content_parts, fields
 from qwen_rerank.scorers.remote.response import member, scores_by_index
 from qwen_rerank.types import RerankRequest, Scores
 
@@ -20,7 +21,7 @@ def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any
     return {
         "model": model,
         "query": request.query,
-        "documents": list(request.documents),
+        "documents": dialect.documents(request),
         **dialect.instruction_field(request),
     }
 
@@ -50,8 +51,23 @@ GENERIC = Dialect("generic", "/v1/rerank", build, read, "instruction", clients_t
 COMMON = [
     GENERIC,
     Dialect("cohere", "/v2/rerank", build, read, max_documents=1000, takes_blanks=False),
-    Dialect("jina", "/v1/rerank", build_without_documents, read, takes_blanks=False),
-    Dialect("vllm", "/v1/rerank", build, read, "instruction", clients_template=True),
+    Dialect(
+        "jina",
+        "/v1/rerank",
+        build_without_documents,
+        read,
+        takes_blanks=False,
+        image_form=fields,
+    ),
+    Dialect(
+        "vllm",
+        "/v1/rerank",
+        build,
+        read,
+        "instruction",
+        clients_template=True,
+        image_form=content_parts,
+    ),
     Dialect("llamacpp", "/v1/rerank", build, read, own_template=True),
     Dialect("litellm", "/v1/rerank", build_without_documents, read, "instruction"),
     # strips its strings, the template's last line breaks too: the client can't apply it

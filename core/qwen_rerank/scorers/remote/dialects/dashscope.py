@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
+from qwen_rerank.scorers.remote.dialects.images import fields
 from qwen_rerank.scorers.remote.response import member, scores_by_index
 from qwen_rerank.types import RerankRequest, Scores
 
@@ -13,7 +14,7 @@ def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any
     """The request's body: the question in `input`, how to answer it in `parameters`."""
     return {
         "model": model,
-        "input": {"query": request.query, "documents": list(request.documents)},
+        "input": {"query": request.query, "documents": dialect.documents(request)},
         "parameters": {"return_documents": False, **dialect.instruction_field(request)},
     }
 
@@ -32,4 +33,5 @@ DASHSCOPE = Dialect(
     500,
     takes_blanks=False,
     own_template=True,
+    image_form=fields,
 )

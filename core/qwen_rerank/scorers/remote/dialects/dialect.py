@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from qwen_rerank.image import ImageDocument
 from qwen_rerank.types import RerankRequest, Scores
 
 Template = Literal["server", "client"]
@@ -35,6 +36,9 @@ class Dialect:
     own_template: bool = False
     """Whether every server of this kind applies the model's template by itself."""
 
+    image_form: Callable[[str], Any] | None = None
+    """How a document is sent beside an image, see `images.py`; `None` if no image is taken."""
+
     sends_top_n: bool = False
     """Whether the server demands `top_n`; it gets the number of documents."""
 
@@ -42,6 +46,13 @@ class Dialect:
         """The JSON body that wants the scores of all documents, and no texts back."""
         body = self.build(model, request, self)
         return {**body, "top_n": len(request.documents)} if self.sends_top_n else body
+
+    def documents(self, request: RerankRequest) -> list[Any]:
+        """The documents of the body: texts, or what the server takes where one is an image."""
+        seen = any(isinstance(document, ImageDocument) for document in request.documents)
+        if self.image_form is None or not seen:
+            return list(request.documents)
+        return [self.image_form(document) for document in request.documents]
 
     def instruction_field(self, request: RerankRequest) -> dict[str, Any]:
         """The instruction under its name, if there is one."""
