@@ -138,7 +138,7 @@ class LocalScorer(BatchScorer):
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
         """
-        return _fingerprint(replace(self, model=_absolute(self.model)))
+        return _fingerprint(self, _absolute(self.model))
 
     def _loaded(self) -> LocalModel:
         model = _absolute(self.model)
@@ -179,10 +179,10 @@ def _loaded_model(
 
 
 @lru_cache
-def _fingerprint(scorer: LocalScorer) -> str:
+def _fingerprint(scorer: LocalScorer, folder: str) -> str:
     model = scorer._loaded()  # noqa: SLF001 - its own module
     prompt = scorer.prompt or model.prompt
-    resolved = replace(scorer, device=model.device, dtype=model.dtype, prompt=prompt)
+    resolved = replace(scorer, model=folder, device=model.device, dtype=model.dtype, prompt=prompt)
     return f"{resolved!r} at revision {model.revision}"
 
 
