@@ -63,7 +63,7 @@ def enter(translate: Translator) -> Entry:
     if file is None:
         text, separator = typed(translate, shown)
     else:
-        in_use(translate, file, removable=shown.file is not None)
+        file_note(translate, file, removable=shown.file is not None)
     return Entry(shown.number, query, text, separator, file)
 
 
@@ -116,7 +116,7 @@ def uploaded(translate: Translator, number: int) -> FileDocuments | None:
             return None
         if st.session_state.get("read", ("", None))[0] != file.file_id:
             with st.spinner(translate("reading")):
-                st.session_state.read = (file.file_id, outcome(file.name, file.getvalue()))
+                st.session_state.read = (file.file_id, documents_of(file.name, file.getvalue()))
         found: FileDocuments | FileError = st.session_state.read[1]
         if isinstance(found, FileDocuments):
             return found
@@ -124,7 +124,7 @@ def uploaded(translate: Translator, number: int) -> FileDocuments | None:
         return FileDocuments(file.name, ())
 
 
-def outcome(name: str, data: bytes) -> FileDocuments | FileError:
+def documents_of(name: str, data: bytes) -> FileDocuments | FileError:
     """The documents, or what is wrong with the file."""
     try:
         return FileDocuments(name, read_file(name, data))
@@ -132,7 +132,7 @@ def outcome(name: str, data: bytes) -> FileDocuments | FileError:
         return error
 
 
-def in_use(translate: Translator, file: FileDocuments, *, removable: bool) -> None:
+def file_note(translate: Translator, file: FileDocuments, *, removable: bool) -> None:
     """Say which file counts; an upload has a button of its own to remove it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if file.documents:

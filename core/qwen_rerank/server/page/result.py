@@ -28,12 +28,12 @@ def result(
         help=translate("threshold_help"),
     )  # fmt: skip
     if len(shown.rankings) == 1:
-        one(service, translate, shown, threshold)
+        single(service, translate, shown, threshold)
     else:
-        two(service, translate, shown, threshold)
+        side_by_side(service, translate, shown, threshold)
 
 
-def one(service: Service, translate: Translator, shown: ShownResult, threshold: float) -> None:
+def single(service: Service, translate: Translator, shown: ShownResult, threshold: float) -> None:
     """A ranking with all that belongs to it."""
     [ranking] = shown.rankings
     summary(translate, ranking, threshold)
@@ -44,7 +44,9 @@ def one(service: Service, translate: Translator, shown: ShownResult, threshold: 
     picture(translate, ranking.rows(threshold), "before", "after")
 
 
-def two(service: Service, translate: Translator, shown: ShownResult, threshold: float) -> None:
+def side_by_side(
+    service: Service, translate: Translator, shown: ShownResult, threshold: float
+) -> None:
     """Two rankings side by side, and how the places changed between them."""
     for number, (place, ranking) in enumerate(
         zip(st.columns(2, gap="medium"), shown.rankings, strict=True), start=1
