@@ -56,7 +56,7 @@ def link_of(entry: Entry, choice: Choice, language: Language | None) -> tuple[st
         "separator": entry.separator if entry.separator != "lines" else "",
         "instruction": choice.instruction or "",
         "top_n": choice.top_n or "",
-        "threshold": round(100 * st.session_state.threshold) or "",
+        "threshold": round(100 * st.session_state.get("threshold", 0.0)) or "",
         "comparison": choice.comparison if choice.comparison != "off" else "",
         "other_instruction": choice.other_instruction or "",
         "language": SHORT_NAMES[LANGUAGES.index(language)] if language else "",

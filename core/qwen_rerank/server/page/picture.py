@@ -13,7 +13,7 @@ MOST = 50
 """Lines beyond this many are a thicket."""
 COLOURS = {False: ["#0b7a5c", "#c2332f", "#5f6672"], True: ["#3ecf9f", "#ff8f8a", "#a9b0bd"]}
 """For what rose, fell and stayed, on light and on dark; arrows in the list tell the same."""
-INK = {False: ("#ffffff", "#31333f"), True: ("#0e1117", "#fafafa")}
+INK = {False: ("#ffffff", "#111110"), True: ("#171614", "#edebe8")}
 """For the numbers in the circles, and for all other texts."""
 TALL, LOW, FEW = 34, 17, 12
 """Pixels between two lines: so many up to a few documents, fewer where there are more."""
