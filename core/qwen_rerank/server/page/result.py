@@ -72,10 +72,10 @@ def summary(translate: Translator, ranking: ShownRanking, threshold: float) -> N
     """Numbers, and what a reader has to know about them."""
     size = translate.count("documents", len(ranking.documents))
     parts = [translate("summary", documents=size, seconds=ranking.seconds)]
-    parts.append(translate.count("moved", ranking.moved))
+    parts.append(translate("moved", count=ranking.moved))
     if threshold:
         passing = len(ranking.rows(threshold))
-        parts.append(translate.count("passing", passing, threshold=threshold))
+        parts.append(translate("passing", count=passing, threshold=threshold))
     st.caption(translate("between").join(parts))
     if ranking.model == BUILTIN:
         st.info(translate("builtin"), icon=":material/info:")

@@ -109,12 +109,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "between": ("，", ", "),
     "summary": ("{documents}，用时 {seconds:.2f} 秒", "{documents} in {seconds:.2f} s"),
     "moved": ("{count} 条位置有变化", "{count} moved"),
-    "moved_one": ("{count} 条位置有变化", "{count} moved"),
     "passing": (
-        "{count} 条得分不低于 {threshold:.2f}",
-        "{count} with a score of at least {threshold:.2f}",
-    ),
-    "passing_one": (
         "{count} 条得分不低于 {threshold:.2f}",
         "{count} with a score of at least {threshold:.2f}",
     ),
