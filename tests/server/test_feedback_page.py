@@ -56,7 +56,7 @@ def box(at: AppTest, place: int) -> Any:
 
 def used(at: AppTest, choice: str) -> AppTest:
     [control] = [one for one in at.button_group if "Did you use" in one.proto.label]
-    return control.set_value([choice]).run()
+    return control.set_value(choice).run()
 
 
 def test_a_click_on_a_row_is_saved_and_shown(store: FeedbackStore) -> None:
