@@ -58,12 +58,14 @@ def enter(translate: Translator) -> Entry:
         key=f"query-{shown.number}",
         placeholder=translate("query_hint"),
     )
+    above_the_upload = st.container()
     file = shown.file or uploaded(translate, shown.number)
     text, separator = shown.text, shown.separator
-    if file is None:
-        text, separator = typed(translate, shown)
-    else:
-        file_note(translate, file, removable=shown.file is not None)
+    with above_the_upload:
+        if file is None:
+            text, separator = typed(translate, shown)
+        else:
+            file_note(translate, file, removable=shown.file is not None)
     return Entry(shown.number, query, text, separator, file)
 
 
