@@ -38,7 +38,8 @@ def ranking_list(
     rows = ranking.rows(threshold)
     with st.container(key=f"list-{name}", gap="xsmall"):
         heads = "".join(f"<span>{escape(translate(column))}</span>" for column in COLUMNS)
-        st.html(f'<div class="list-head">{heads}</div>')
+        kind = "list-head judged" if judged else "list-head"
+        st.html(f'<div class="{kind}">{heads}</div>')
         first = ROWS * (st.session_state.get(f"page-{name}", 1) - 1)
         shown = rows[first : first + ROWS] or rows[:ROWS]
         st.html(bars(shown, name))

@@ -113,7 +113,7 @@ def arrow(places: int) -> str:
 def start_of(text: str, length: int = START) -> str:
     """The first characters, on one line."""
     line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[:length]}…"
+    return line if len(line) <= length else f"{line[:length].rstrip()}…"
 
 
 def as_code(text: str) -> str:
