@@ -103,7 +103,7 @@ def test_a_row_holds_rank_score_movement_place_before_and_text(service: Service)
         "**1** `1.000` *↑ 2* ~~3~~ `a b`",
         "**2** `0.500` *–* ~~2~~ `a`",
         "**3** `0.000` *↓ 2* ~~1~~ `x`",
-        f"**4** `0.000` *–* ~~4~~ `{long.strip()[:START]}…`",
+        f"**4** `0.000` *–* ~~4~~ `{long[:START].rstrip()}…`",
     ]
     rows = [one for one in at.expander if one.label.startswith("**")]
     assert [one.text[0].value for one in rows] == ["a b", "a", "x", long.strip()]
