@@ -14,12 +14,16 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
+MOST_DOCUMENTS = 60
+"""That the server takes from a visitor."""
 PATIENCE = 60_000
 """Milliseconds after which a test gives up waiting."""
 SHOTS = os.environ.get("QWEN_RERANK_TEST_SCREENSHOTS")
 """A folder; screenshots of each state are put there to be looked at."""
 ROW = "[class*=st-key-row-]"
 ALERT = "[data-testid=stAlert]"
+PANEL = "[data-testid=stSidebar]"
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -39,13 +43,18 @@ class Look:
     def is_phone(self) -> bool:
         return self.width < 640
 
+    @property
+    def is_chinese(self) -> bool:
+        return self.locale == "zh-CN"
+
 
 LOOKS = [
-    Look(width, height, scheme, locale)
-    for width, height in ((1280, 900), (390, 844))
-    for scheme in ("light", "dark")
-    for locale in ("en-US", "zh-CN")
+    Look(1280, 900, "light", "en-US"),
+    Look(390, 844, "dark", "zh-CN"),
+    Look(1280, 900, "dark", "zh-CN"),
+    Look(390, 844, "light", "en-US"),
 ]
+"""Each size with each scheme and each language."""
 
 
 @dataclass
@@ -92,7 +101,7 @@ class Visit:
 
     def at_rest(self) -> None:
         """No run, and nothing to be loaded that could move what is about to be clicked."""
-        self.page.wait_for_timeout(150)  # for the run that the last click asked for to begin
+        self.page.evaluate(TWO_FRAMES)  # in which the page takes note of the last click
         self.until(AT_REST)
 
     def example(self, number: int) -> None:
@@ -122,12 +131,17 @@ class Visit:
         """Open the side panel where it is closed, as on a phone."""
         if self.look.is_phone:
             self.page.get_by_test_id("stExpandSidebarButton").click()
-            self.page.wait_for_timeout(500)  # it slides
+            self._panel_at("left === 0")
 
     def close_panel(self) -> None:
         if self.look.is_phone:
             self.page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
-            self.page.wait_for_timeout(500)
+            self._panel_at("right <= 0")
+
+    def _panel_at(self, condition: str) -> None:
+        """Wait until it has come to rest; it slides."""
+        box = f"document.querySelector('{PANEL}').getBoundingClientRect()"
+        self.page.wait_for_function(f"{box}.{condition}")
 
     def shoot(self, name: str) -> None:
         if SHOTS:
@@ -142,3 +156,14 @@ class Visit:
             self.page.set_viewport_size(size)
             self.shoot(name)
             self.page.set_viewport_size({"width": self.look.width, "height": self.look.height})
+
+
+def opened(browser: Any, url: str, look: Look) -> Visit:
+    """A visit in a window of its own."""
+    page = browser.new_page(
+        viewport={"width": look.width, "height": look.height},
+        color_scheme=look.scheme,
+        locale=look.locale,
+        device_scale_factor=2 if SHOTS else 1,
+    )
+    return Visit(page, url, look)
