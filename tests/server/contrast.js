@@ -23,13 +23,11 @@
   }
   const background = (element) => {
     const layers = []
-    const { x, y, width, height } = element.getBoundingClientRect()
+    const { width, height } = element.getBoundingClientRect()
     for (let one = element; one; one = one.parentElement) {
       const style = getComputedStyle(one)
       const box = one.getBoundingClientRect()
-      const isBehind = box.left <= x + width / 2 && x + width / 2 <= box.right &&
-        box.top <= y + height / 2 && y + height / 2 <= box.bottom
-      if (!isBehind) continue // such as a slider's thumb, which its value stands above
+      if (box.width < width || box.height < height) continue // a slider's thumb below its value
       const stops = style.backgroundImage.match(/rgba?\([^)]*\)/g)
       layers.push(rgba(stops ? stops[0] : style.backgroundColor))
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def contrast(one: str, other: str) -> float:
-    """From 1 to 21, for colours such as `#5b4bdb`."""
+    """From 1 to 21, for colours such as `#5242d1`."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

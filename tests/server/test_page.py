@@ -45,7 +45,7 @@ def test_a_row_holds_rank_score_movement_place_before_and_text(service: Service)
     ]
     rows = [one for one in at.expander if one.label.startswith("**")]
     assert [one.text[0].value for one in rows] == ["a b", "a", "x", long.strip()]
-    assert at.subheader[0].value == "Results for `a b`"
+    assert at.subheader[0].value == "Results for “`a b`”"
     assert at.caption[1].value.startswith("4 documents in ")
     assert at.caption[1].value.endswith("2 moved")
 
@@ -114,7 +114,7 @@ def test_a_result_is_marked_once_the_inputs_change(service: Service) -> None:
     assert not at.warning
     at.text_input("query-0").set_value("b").run()
     assert "have changed" in at.warning[0].value
-    assert at.subheader[0].value == "Results for `a`"
+    assert at.subheader[0].value == "Results for “`a`”"
     at.text_input("query-0").set_value("a").run()
     assert not at.warning
     at.number_input("top_n").set_value(1).run()

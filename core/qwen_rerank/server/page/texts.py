@@ -101,7 +101,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid": ("服务器无法处理此请求。", "The server can't process this request."),
     # the result
     "history": ("本次访问的结果", "Results of this visit"),
-    "result": ("{query} 的排序结果", "Results for {query}"),
+    "result": ("“{query}”的排序结果", "Results for “{query}”"),
     "out_of_date": (
         "查询、文档或设置已更改，下面仍是更改之前的结果。",
         "The query, documents or settings have changed. The results below are from before.",
