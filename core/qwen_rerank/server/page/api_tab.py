@@ -19,9 +19,9 @@ def api_tab(service: Service, translate: Translator, request: PageRequest) -> No
     st.write(translate("api_introduction"))
     query = request.query or EN_QUERY
     shell = command.curl(address, query, documents, request.choice, key=key)
-    st.code(shell, language="bash", wrap_lines=True)
+    st.code(shell, language=None, wrap_lines=True)  # its colours for code are too faint to read
     if len(documents) > command.MOST:
         st.caption(translate("api_cut", count=command.MOST))
     st.write(translate("api_compatible"))
-    st.code(command.clients(address, key=key), language="python", wrap_lines=True)
+    st.code(command.clients(address, key=key), language=None, wrap_lines=True)
     st.write(translate("api_more"))
