@@ -1,185 +1,197 @@
-"""The page in a real Chromium, from a server of its own process."""
+"""What visitors do on the page, in a real Chromium, with a server of its own process."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qwen_rerank.server.examples import EN_QUERY
+from qwen_rerank.server.page.link import LONGEST
+from tests.server.browser import ALERT, LOOKS, MOST_DOCUMENTS, ROW, Visit, opened
+from tests.server.slow_line import SlowLine
 from tests.server.test_stop import process
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or ""
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-PATIENCE = 60_000  # ms
-TABLE = "[data-testid=stDataFrame] canvas"
-ALERT = "[data-testid=stAlert]"
-FILLED = ".st-key-query-1 input"  # an example brings its own fields
-SHOTS = os.environ.get("QWEN_RERANK_TEST_SCREENSHOTS")
-"""A folder; screenshots of each state are put there to be looked at."""
+PICTURE = "[data-testid=stVegaLiteChart] :is(canvas, svg)"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+@pytest.fixture
+def visit(browser: Any, page_url: str) -> Iterator[Visit]:
+    made = opened(browser, page_url, LOOKS[0])
+    yield made
+    made.page.close()
 
 
-@pytest.fixture(scope="module")
-def url(tiny_model: Path, browser: Any) -> Iterator[str]:
-    model = os.environ.get("QWEN_RERANK_TEST_PAGE_MODEL") or str(tiny_model)
-    with process("--model", model, "--device", "cpu") as (_, url):
-        yield url
+def test_a_row_unfolds_to_all_of_its_text(visit: Visit) -> None:
+    long = "a refund " * 30
+    visit.open(f"?query=refund&documents={long.replace(' ', '+')}")
+    visit.query.press("Enter")
+    visit.result_for("refund")
+    row = visit.page.locator(ROW).first
+    assert long.strip() not in row.inner_text()
+    row.locator("summary").click()
+    row.get_by_text(long.strip()).wait_for()
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "height", "locale", "example"),
-    [("laptop", 1280, 860, "zh-CN", "zh"), ("phone", 390, 844, "en-US", "en")],
-)
-def test_the_example_is_reranked(
-    browser: Any, url: str, name: str, width: int, height: int, locale: str, example: str
-) -> None:
-    size = {"width": width, "height": height}
-    page = browser.new_page(viewport=size, locale=locale, device_scale_factor=2)
-    outside, console = watch(page, url)
-    page.goto(url)
-    click(page, console, f"example_{example}")
-    until(page, console, FILLED)
-    at_rest(page, console)
-    shoot(page, f"{name}-{example}-question")
-    click(page, console, "rerank")
-    until(page, console, f"{TABLE}, {ALERT}")
-    assert page.locator(ALERT).all_inner_texts() == []
-    until(page, console, "[data-testid=stVegaLiteChart] :is(canvas, svg)")
-    assert page.locator("[data-testid=stExpander]").count() >= 7
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    shoot_all(page, f"{name}-{example}-result", size)
-    page.locator("[data-testid=stTab]").nth(1).click()
-    page.get_by_text("curl").first.wait_for()
-    shoot(page, f"{name}-{example}-api")
-    assert (outside, [line for line in console if line.startswith("error")]) == ([], [])
-    page.close()
+def test_the_page_is_quiet_and_asks_nobody_else(visit: Visit) -> None:
+    visit.open()
+    visit.example(1)
+    visit.query.press("Enter")
+    visit.until(PICTURE)
+    visit.at_rest()
+    assert visit.outside == []
+    assert [line for line in visit.console if line.startswith("error")] == []
 
 
-def test_a_click_ahead_of_the_page_ranks_what_was_chosen(browser: Any, url: str) -> None:
+def test_changed_inputs_mark_the_result_and_ctrl_enter_renews_it(visit: Visit) -> None:
+    visit.open("?query=refund&documents=a+refund%0Aa+parcel")
+    visit.documents.press("Control+Enter")
+    visit.result_for("refund")
+    visit.query.fill("parcel")
+    visit.query.blur()
+    mark = visit.until(f"{ALERT}:has-text('have changed')")
+    assert "refund" in visit.heading
+    visit.documents.fill("a refund\na parcel\none more")
+    visit.documents.press("Control+Enter")
+    visit.result_for("parcel")
+    assert visit.page.locator(ROW).count() == 3
+    mark.wait_for(state="detached")
+
+
+def test_inputs_survive_a_reload_and_earlier_results_come_back(visit: Visit) -> None:
+    visit.open()
+    visit.query.fill("first")
+    visit.documents.fill("一\nfirst")
+    visit.page.locator(".st-key-rerank button").click()
+    visit.result_for("first")
+    visit.query.fill("second")
+    visit.query.press("Enter")
+    visit.result_for("second")
+    visit.page.locator("[class*=st-key-history-] input").click()
+    visit.shoot("history")
+    visit.page.get_by_role("option").nth(1).click()
+    visit.result_for("first")
+    assert visit.query.input_value() == "first"
+    visit.page.reload()
+    visit.until("[class*=st-key-query-] input")
+    visit.at_rest()
+    assert visit.query.input_value() == "first"
+    assert visit.documents.input_value() == "一\nfirst"
+    visit.documents.fill("x" * LONGEST)
+    visit.documents.blur()
+    visit.page.wait_for_url(lambda url: "documents=" not in url)
+    assert len(visit.page.url) < LONGEST
+    visit.page.go_back()
+    assert visit.page.url == "about:blank", "edits leave no trail in the browser's history"
+
+
+@pytest.mark.parametrize("count", [2, 50])
+def test_the_picture_stands_with_few_and_with_many(visit: Visit, count: int) -> None:
+    documents = "%0A".join(f"document+{number}" for number in range(count))
+    visit.open(f"?query=document+7&documents={documents}")
+    visit.query.press("Enter")
+    picture = visit.until(PICTURE)
+    visit.at_rest()
+    box = picture.bounding_box()
+    assert 17 * count <= box["height"] <= 34 * count + 120
+    text = visit.page.locator("[aria-label*='→']").first.get_attribute("aria-label")
+    assert text.count("→") == count + 1, "each document's places, and what the arrow means"
+    visit.shoot_all(f"picture-{count}")
+
+
+def test_two_models_stand_side_by_side(visit: Visit) -> None:
+    visit.open("?query=refund&documents=a+refund%0Aa+parcel")
+    visit.panel()
+    visit.page.locator(".st-key-comparison input").click()
+    visit.page.get_by_role("option").nth(2).click()
+    visit.at_rest()
+    visit.close_panel()
+    visit.query.press("Enter")
+    visit.result_for("refund")
+    assert visit.page.locator("[class*=st-key-list-]").count() == 2
+
+
+def test_the_threshold_hides_rows(visit: Visit) -> None:
+    visit.open("?query=refund&documents=a+refund%0Aa+parcel&threshold=1")
+    visit.query.press("Enter")
+    visit.result_for("refund")
+    slider = visit.page.locator(".st-key-threshold [role=slider], .st-key-threshold input").first
+    slider.press("End")
+    visit.page.locator(ROW).first.wait_for(state="detached")
+    visit.page.wait_for_url("**threshold=100**")
+
+
+def test_a_click_on_a_row_is_feedback(visit: Visit) -> None:
+    visit.open("?query=refund&documents=a+refund%0Aa+parcel")
+    visit.query.press("Enter")
+    visit.result_for("refund")
+    visit.page.locator("[class*=st-key-relevant-] label").first.click()
+    visit.until("[data-testid=stToast]")
+    visit.until(".st-key-feedback label:has(input:disabled)")  # "none is relevant" is ruled out
+    visit.shoot("feedback")
+
+
+def test_a_file_takes_the_place_of_the_text(visit: Visit) -> None:
+    visit.open("?query=delivery")
+    visit.page.locator("[data-testid=stExpander] summary").first.click()
+    text = b"# Guide\n\n## Refunds\n\nfive days\n\n## Delivery\n\nthree days\n"
+    file = {"name": "guide.md", "mimeType": "text/markdown", "buffer": text}
+    visit.page.locator("input[type=file]").set_input_files(file)
+    visit.until(f"{ALERT}")
+    visit.shoot("file")
+    visit.query.press("Enter")
+    visit.result_for("delivery")
+    assert "Guide > Delivery" in visit.page.locator(ROW).nth(0).inner_text() + (
+        visit.page.locator(ROW).nth(1).inner_text()
+    )
+
+
+def test_messages_of_the_api_reach_the_page(visit: Visit) -> None:
+    documents = "%0A".join("d" for _ in range(MOST_DOCUMENTS + 1))
+    visit.open(f"?query=q&documents={documents}")
+    visit.query.press("Enter")
+    said = visit.until(f".st-key-outcome {ALERT}").inner_text()
+    assert f"{MOST_DOCUMENTS + 1} documents, and {MOST_DOCUMENTS} is the most" in said
+    visit.shoot("error")
+
+
+def test_without_the_key_there_is_nothing_to_upload_to(browser: Any) -> None:
+    with process("--model", "builtin", "--device", "cpu", "--api-key", "horse") as (_, url):
+        visit = opened(browser, url, LOOKS[0])
+        visit.open()
+        visit.shoot("key")
+        assert visit.page.locator("input[type=file]").count() == 0
+        field = visit.page.locator(".st-key-key input")
+        field.fill("horse")
+        field.press("Enter")
+        visit.until(".st-key-rerank button")
+        assert visit.page.locator("input[type=file]").count() == 1
+        assert "horse" not in visit.page.url
+        visit.page.close()
+
+
+def test_a_click_ahead_of_the_page_ranks_what_was_chosen(browser: Any, page_url: str) -> None:
     """On a slow line a visitor clicks while the fields are still empty."""
-    page, line = browser.new_page(locale="en-US"), SlowLine()
-    _, console = watch(page, url)
-    page.route_web_socket("**/_stcore/stream", line.connect)
-    page.goto(url)
-    until(page, console, ".st-key-rerank button")
-    at_rest(page, console)
+    visit, line = opened(browser, page_url, LOOKS[0]), SlowLine()
+    visit.page.route_web_socket("**/_stcore/stream", line.connect)
+    visit.open()
     line.is_held = True
-    click(page, console, "example_en")
-    line.wait_for(page, EN_QUERY.encode())
-    click(page, console, "rerank")
+    visit.page.locator(".st-key-example button").nth(1).click()
+    line.wait_for(visit.page, EN_QUERY.encode())
+    visit.page.locator(".st-key-rerank button").click()
     line.release()
-    until(page, console, f"{TABLE}, {ALERT}")
-    assert page.locator(ALERT).all_inner_texts() == []
-    page.close()
+    visit.result_for(EN_QUERY)
+    visit.page.close()
 
 
-def test_the_page_asks_the_api_of_its_own_address(browser: Any, url: str) -> None:
+def test_the_page_asks_the_api_of_its_own_address(browser: Any, page_url: str) -> None:
     page = browser.new_page()
-    page.goto(url)
+    page.goto(page_url)
     body = "{method: 'POST', headers: {'Content-Type': 'application/json'}, body: '%s'}"
-    asked = body % '{"query": "q", "documents": ["a", "b"]}'
-    reply = page.evaluate(f"fetch('/rerank', {asked}).then(reply => reply.json())")
+    request = body % '{"query": "q", "documents": ["a", "b"]}'
+    reply = page.evaluate(f"fetch('/rerank', {request}).then(reply => reply.json())")
     assert len(reply["reranked_documents"]) == 2
     page.close()
-
-
-class SlowLine:
-    """Holds back what the server sends to the page."""
-
-    def __init__(self) -> None:
-        self.is_held = False
-        self._held: list[Any] = []
-
-    def connect(self, socket: Any) -> None:
-        """Stand between the page's socket and the server's."""
-        self._socket = socket
-        socket.connect_to_server().on_message(self._pass)
-
-    def wait_for(self, page: Any, text: bytes) -> None:
-        """Until the server has sent this."""
-        for _ in range(PATIENCE // 50):
-            if any(text in message for message in self._held):
-                return
-            page.wait_for_timeout(50)
-        pytest.fail("the server did not send it")
-
-    def release(self) -> None:
-        """Let everything through, in its order."""
-        self.is_held = False
-        for message in self._held:
-            self._socket.send(message)
-
-    def _pass(self, message: Any) -> None:
-        self._held.append(message) if self.is_held else self._socket.send(message)
-
-
-def watch(page: Any, url: str) -> tuple[list[str], list[str]]:
-    """What the page asks of other hosts, and what its console and its loads say."""
-    outside: list[str] = []
-    console: list[str] = []
-    mine = (url, url.replace("http", "ws", 1), "data:", "blob:")
-    page.on("request", lambda r: None if r.url.startswith(mine) else outside.append(r.url))
-    page.on("websocket", lambda w: None if w.url.startswith(mine) else outside.append(w.url))
-    page.on("console", lambda m: console.append(f"{m.type}: {m.text}"))
-    page.on("pageerror", lambda error: console.append(f"error: {error}"))
-    page.on("requestfailed", lambda r: console.append(f"not loaded: {r.url} {r.failure}"))
-    return outside, console
-
-
-def until(page: Any, console: list[str], selector: str) -> None:
-    """Wait for it to be seen; a test that waits in vain says what there was instead."""
-    from playwright.sync_api import TimeoutError as InVain
-
-    try:
-        page.locator(selector).first.wait_for(timeout=PATIENCE)
-    except InVain:
-        state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
-        shown = page.locator("body").inner_text()
-        said = "\n".join(console)
-        pytest.fail(f"no {selector}; script: {state}; page:\n{shown}\nconsole:\n{said}")
-
-
-def click(page: Any, console: list[str], key: str) -> None:
-    until(page, console, f".st-key-{key} button")
-    page.locator(f".st-key-{key} button").click()
-
-
-def at_rest(page: Any, console: list[str]) -> None:
-    """No run, and nothing to be loaded that could move what is about to be clicked."""
-    until(page, console, "[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_load_state("networkidle")
-
-
-def shoot(page: Any, name: str) -> None:
-    if SHOTS:
-        page.wait_for_timeout(2000)  # for what moves to come to rest; no test waits for it
-        page.screenshot(path=f"{SHOTS}/{name}.png")
-
-
-def shoot_all(page: Any, name: str, size: dict[str, int]) -> None:
-    """The page scrolls inside its frame: to see all of it, the frame has to grow."""
-    if SHOTS:
-        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        page.set_viewport_size({"width": size["width"], "height": height})
-        shoot(page, name)
-        page.set_viewport_size(size)

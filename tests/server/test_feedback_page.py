@@ -1,4 +1,4 @@
-"""The page where feedback is kept: the question below a result, and the figures in their tab."""
+"""The page where feedback is stored: the boxes in a result, and the figures in their tab."""
 
 from __future__ import annotations
 
@@ -49,14 +49,23 @@ def ranked() -> AppTest:
     return at.button("rerank").click().run()
 
 
-def test_a_visitors_word_is_kept_and_shown(store: FeedbackStore) -> None:
+def box(at: AppTest, place: int) -> Any:
+    """The box of the row at this place, from 0."""
+    return [one for one in at.checkbox if one.label == "Relevant"][place]
+
+
+def used(at: AppTest, choice: str) -> AppTest:
+    [control] = [one for one in at.button_group if "Did you use" in one.proto.label]
+    return control.set_value(choice).run()
+
+
+def test_a_click_on_a_row_is_saved_and_shown(store: FeedbackStore) -> None:
     at = ranked()
-    assert at.multiselect[0].options[0] == "rank 1 (index 3)"
-    at.multiselect[0].set_value([3])
-    at.radio[0].set_value("yes")
-    at.button("send").click().run()
+    box(at, 0).check().run()
     assert not at.exception
-    assert [one.value for one in at.success] == ["Kept, thank you."]
+    assert [one.value for one in at.toast] == ["Feedback saved. Thank you!"]
+    assert [one.relevant for one in store.judged()] == [[3]]
+    used(at, "yes")
     totals = store.totals()
     assert (totals.hits, totals.hits_before, totals.adopted) == (1, 0, 1)
     wait_until(lambda: [one.value for one in looked().metric] == ["100 %", "100 %"])
@@ -71,31 +80,26 @@ def looked() -> AppTest:
     return AppTest.from_file(str(SCRIPT), default_timeout=60).run()
 
 
-def test_a_visitor_can_say_that_none_was_relevant(store: FeedbackStore) -> None:
+def test_a_visitor_can_say_that_none_is_relevant(store: FeedbackStore) -> None:
     at = ranked()
-    at.checkbox[0].check()
-    at.button("send").click().run()
-    assert [one.value for one in at.success] == ["Kept, thank you."]
+    at.checkbox[-1].check().run()
     assert [one.relevant for one in store.judged()] == [[]]
     assert store.totals().hit_rate == 0
+    assert box(at, 0).disabled, "it would contradict that"
 
 
-def test_a_choice_can_be_taken_back(store: FeedbackStore) -> None:
+def test_clicks_add_up_and_can_be_taken_back(store: FeedbackStore) -> None:
     at = ranked()
-    at.multiselect[0].set_value([3])
-    at.button("send").click().run()
-    assert [one.relevant for one in store.judged()] == [[3]]
-    at.multiselect[0].set_value([])
-    at.radio[0].set_value("yes")
-    at.button("send").click().run()
+    box(at, 0).check().run()
+    box(at, 1).check().run()
+    assert [sorted(one.relevant) for one in store.judged()] == [[1, 3]]
+    box(at, 0).uncheck().run()
+    box(at, 1).uncheck().run()
     assert [one.relevant for one in store.judged()] == [[]]
-    assert store.totals().adopted == 1
 
 
-def test_adoption_alone_says_nothing_of_relevance(store: FeedbackStore) -> None:
-    at = ranked()
-    at.radio[0].set_value("no")
-    at.button("send").click().run()
+def test_use_alone_says_nothing_of_relevance(store: FeedbackStore) -> None:
+    used(ranked(), "no")
     assert (store.totals().judged, store.totals().answers) == (0, 1)
 
 
@@ -114,28 +118,19 @@ def test_a_stalled_file_shows_the_last_figures(
         stalled.set()
 
 
-def test_nothing_said_is_nothing_kept(store: FeedbackStore) -> None:
-    at = ranked()
-    at.button("send").click().run()
-    assert len(at.warning) == 1
-    assert store.totals().requests == 0
-
-
 def test_a_broken_file_is_a_sentence(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qwen_rerank.server.recorder.SECONDS_FOR_A_CLICK", 4.0)  # to hear of it
     store.path.write_bytes(b"no database at all" * 1000)
     at = ranked()
-    assert len(at.dataframe) == 1, "the ranking itself is shown"
+    assert box(at, 0), "the ranking itself is shown"
     assert "can't be read" in at.error[0].value
-    at.radio[0].set_value("no")
-    at.button("send").click().run()
-    assert "could not be kept" in at.error[0].value
+    assert "could not be saved" in used(at, "no").toast[0].value
 
 
 @pytest.mark.parametrize("settings", [{"server_api_key": SecretStr("horse")}])
 def test_the_figures_ask_for_the_key(settings: dict[str, Any]) -> None:
     at = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
-    assert any("access key" in one.value for one in at.caption)
+    assert at.text_input("key")
     assert not at.metric
     assert not at.info
 

@@ -30,6 +30,7 @@ SCORING = (
 SERVING = (
     "host",
     "port",
+    "compare_model",
     "allowed_hosts",
     "cors_origin",
     "max_connections",

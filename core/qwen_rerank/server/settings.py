@@ -37,6 +37,8 @@ class ServerSettings(RerankerSettings):
     """The port; 0 takes a free one."""
     ui: bool = True
     """Whether the page is served beside the REST API."""
+    compare_model: str | None = Field(default=None, min_length=1)
+    """A second model, which visitors of the page can compare with; it loads when they do."""
     server_api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = Field(
         default=None, exclude=True, repr=False
     )

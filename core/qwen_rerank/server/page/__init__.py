@@ -8,6 +8,7 @@ from typing import Any
 
 from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.server.page import current
+from qwen_rerank.server.page.other_model import OtherModel
 from qwen_rerank.server.service import Service
 
 SCRIPT = Path(__file__).parent / "ui.py"
@@ -24,9 +25,11 @@ def make_page(service: Service) -> Any:
     import streamlit
     from streamlit import config
 
+    settings = service.settings
     current.service = service
+    if settings.compare_model is not None:
+        current.other = OtherModel(settings, settings.compare_model)
     page = streamlit.App(SCRIPT)
     # the settings beside the script know no host names
-    names = [] if service.settings.hosts == ["*"] else service.settings.hosts
-    config.set_option("server.allowedHosts", names)
+    config.set_option("server.allowedHosts", [] if settings.hosts == ["*"] else settings.hosts)
     return page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import wait
 
 from qwen_rerank.errors import (
@@ -13,7 +13,8 @@ from qwen_rerank.errors import (
     RequestTooLargeError,
 )
 from qwen_rerank.server.errors import log_failure
-from qwen_rerank.server.page.choice import Choice
+from qwen_rerank.server.page.choice import PageRequest
+from qwen_rerank.server.page.other_model import OtherModel
 from qwen_rerank.server.page.shown import ShownRanking
 from qwen_rerank.server.service import Service
 
@@ -23,41 +24,65 @@ POLL_SECONDS = 0.25
 
 def rerank_for_page(
     service: Service,
-    query: str,
-    documents: Sequence[str],
-    choice: Choice,
+    other: OtherModel | None,
+    request: PageRequest,
     check: Callable[[], object],
-) -> ShownRanking:
+) -> tuple[ShownRanking, ...]:
     """Rerank for a visitor, in the same queue as the requests to the API.
 
     Args:
         service: Scores.
-        query: What is searched for.
-        documents: The candidates.
-        choice: The visitor's settings.
+        other: Scores, too, if the request compares models.
+        request: The visitor's texts and settings.
         check: Called again and again; what it raises ends the wait.
+
+    Returns:
+        One ranking, or two if the request compares.
 
     Raises:
         QwenRerankError: As `Service.rerank` raises.
     """
-    work = service.rerank(query, documents, top_n=choice.top_n, instruction=choice.instruction)
-    coming = asyncio.run_coroutine_threadsafe(work, service.loop)
+    choice = request.choice
+    work = [_rank(service, request, choice.instruction)]
+    if choice.comparison == "instruction":
+        work.append(_rank(service, request, choice.other_instruction))
+    if choice.comparison == "model" and other is not None:
+        work.append(_rank_with(other, request))
+    coming = [asyncio.run_coroutine_threadsafe(one, service.loop) for one in work]
     try:
-        while not wait([coming], POLL_SECONDS).done:
+        while wait(coming, POLL_SECONDS).not_done:
             check()
-        found = coming.result()
+        return tuple(one.result() for one in coming)
     finally:
-        coming.cancel()  # a visitor who clicks again or leaves frees the queue
-    return ShownRanking(query, documents, found.results, found.seconds, found.id)
+        for one in coming:
+            one.cancel()  # a visitor who clicks again or leaves frees the queue
 
 
-def error_key(error: Exception, service: Service) -> str:
-    """The key of the text that tells this error; the log gets the details."""
+async def _rank(service: Service, request: PageRequest, instruction: str | None) -> ShownRanking:
+    query, documents, top_n = request.query, request.documents, request.choice.top_n
+    found = await service.rerank(query, documents, top_n=top_n, instruction=instruction)
+    id_ = "" if service.recorder is None else found.id
+    model = service.settings.model
+    return ShownRanking(query, documents, found.results, found.seconds, model, instruction, id_)
+
+
+async def _rank_with(other: OtherModel, request: PageRequest) -> ShownRanking:
+    return await _rank(await other.service(), request, request.choice.instruction)
+
+
+def explanation(error: Exception, service: Service) -> tuple[str, str]:
+    """The key of the text that tells this error, and the API's own message on it.
+
+    Errors that the API does not explain to its clients have no message; the log has it.
+    """
     if isinstance(error, OverloadedError):
-        return service.state if service.state in {"loading", "stopping"} else "overloaded"
+        known = service.state in {"loading", "stopping"}
+        return (service.state, "") if known else ("overloaded", str(error))
     if isinstance(error, DeadlineError):
-        return "late"
-    if isinstance(error, RequestTooLargeError | InvalidInputError):
-        return "too_large"
+        return "late", str(error)
+    if isinstance(error, RequestTooLargeError):
+        return "too_large", str(error)
+    if isinstance(error, InvalidInputError):
+        return "invalid", str(error)
     log_failure(error)
-    return "failed"
+    return "failed", ""

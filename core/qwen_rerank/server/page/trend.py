@@ -18,7 +18,8 @@ READ_SECONDS = 5
 """Seconds to wait for the recorder, which does not wait for a slow file."""
 HEIGHT = 250
 MONTH_AND_DAY = "slice(datum.value, 5)"
-COLOURS = ["#5b4bdb", "#9aa0ac"]
+COLOURS = {False: ["#5b4bdb", "#5f6672"], True: ["#a79df5", "#a9b0bd"]}
+"""Of the lines, on light and on dark."""
 RATES = (
     ("hit_rate", "hit_rate", "hit_rate_before"),
     ("adoption_rate", "adoption_rate", "adoption_rate_before"),
@@ -39,7 +40,7 @@ def trend(service: Service, translate: Translator) -> None:
     if not days:
         st.info(translate("no_requests"))
         return
-    st.caption(translate("trend_lead"))
+    st.caption(translate("trend_introduction"))
     summary(translate, together([day.statistics for day in days]))
     for title, *names in RATES:
         picture(translate(title), lines(days, translate, names), share=True)
@@ -105,6 +106,7 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
     axis = alt.Axis(format=".0%") if share else alt.Axis()
     names = list(dict.fromkeys(point["line"] for point in points))
+    is_dark = st.context.theme.type == "dark"
     legend = alt.Legend(orient="bottom", title=None)
     drawn = (
         alt.Chart(alt.InlineData(points))
@@ -112,10 +114,11 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, labelExpr=MONTH_AND_DAY)),
             y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
-            color=alt.Color("line:N", legend=legend).scale(domain=names, range=COLOURS),
+            color=alt.Color("line:N", legend=legend).scale(domain=names, range=COLOURS[is_dark]),
         )
     )
-    st.altair_chart(drawn.properties(height=HEIGHT, width="container"), width="stretch")
+    drawn = drawn.properties(height=HEIGHT, width="container")
+    st.altair_chart(drawn, width="stretch", alt=title)
 
 
 def table(days: Sequence[DailyStatistics], translate: Translator) -> list[dict[str, Any]]:
