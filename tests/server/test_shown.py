@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from qwen_rerank.server.page.picture import COLOURS, INK, draw, text_of
+from qwen_rerank.server.page.picture import COLOURS, FRAME, INK, draw, text_of
 from qwen_rerank.server.page.shown import (
     ShownRanking,
 )
@@ -50,7 +50,7 @@ def test_the_picture_stands_with_few_and_with_many(count: int) -> None:
     drawn = draw(rows, Translator("中文"), ("前", "后"), is_dark=True).to_dict()
     [ends] = drawn["datasets"].values() if "datasets" in drawn else [drawn["data"]["values"]]
     assert len(ends) == 2 * count
-    assert 17 <= drawn["height"] / count <= 34
+    assert 17 <= (drawn["height"] - FRAME) / count <= 34
     assert "</" not in json.dumps(drawn)
     assert text_of(rows, Translator("English")).count("→") == count + 1
 

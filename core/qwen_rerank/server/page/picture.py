@@ -17,6 +17,8 @@ INK = {False: ("#ffffff", "#111110"), True: ("#171614", "#edebe8")}
 """For the numbers in the circles, and for all other texts."""
 TALL, LOW, FEW = 34, 17, 12
 """Pixels between two lines: so many up to a few documents, fewer where there are more."""
+FRAME = 72
+"""Pixels for the names above and the legend below, which Streamlit counts as height."""
 BEFORE, AFTER, EDGES = 0.0, 1.0, [-0.08, 1.85]
 """Where the two orders stand; the room to the right of the new one is for the texts."""
 
@@ -41,7 +43,7 @@ def draw(rows: list[Row], translate: Translator, names: tuple[str, str], *, is_d
     size = min(280, (height - 1) ** 2)
     layers = [base.mark_line(strokeWidth=2.5), base.mark_circle(size=size, opacity=1)]
     layers += [_numbers(base, is_dark), _texts(base, is_dark)]
-    picture = alt.layer(*layers).properties(height=height * len(rows), width="container")
+    picture = alt.layer(*layers).properties(height=FRAME + height * len(rows), width="container")
     return picture.configure_view(stroke=None)
 
 
