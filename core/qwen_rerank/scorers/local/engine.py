@@ -106,7 +106,7 @@ class Engine:
         with call.stopping(lambda: self._cancel(queued)):
             try:
                 self._add(queued)
-                return [_odds_or_error(query) for query in queued]
+                return list(map(_odds_or_error, queued))
             finally:
                 self._cancel(queued)
 
