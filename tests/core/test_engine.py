@@ -30,7 +30,7 @@ from qwen_rerank.scorers.local.cpu import packed_linear
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.scorers.local.engine import Engine
 from qwen_rerank.scorers.local.model_folder import read_tokenizer
-from qwen_rerank.scorers.local.scheduler import DocumentOdds
+from qwen_rerank.scorers.local.queued_query import DocumentOdds
 from tests.qwen3.models import save_causal
 from tests.qwen3.official import OfficialReranker
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from qwen_rerank.call import Call
 from qwen_rerank.errors import DeadlineError, OverloadedError, RequestTooLargeError
 from qwen_rerank.scorers.local.encoder import EncodedQuery
-from qwen_rerank.scorers.local.scheduler import QueuedQuery, ScheduledBatch, Scheduler
+from qwen_rerank.scorers.local.queued_query import QueuedQuery
+from qwen_rerank.scorers.local.scheduler import ScheduledBatch, Scheduler
 from qwen_rerank.throughput import Throughput, Work
 
 LENGTH = 250  # two such documents make a turn

@@ -23,9 +23,8 @@ from qwen_rerank.scorers.local.device_thread import start_on_device_thread
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.last_token import only_last_tokens
 from qwen_rerank.scorers.local.padded import last_hidden
+from qwen_rerank.scorers.local.queued_query import DocumentOdds, QueuedQuery
 from qwen_rerank.scorers.local.scheduler import (
-    DocumentOdds,
-    QueuedQuery,
     ScheduledBatch,
     Scheduler,
 )

@@ -20,7 +20,7 @@ from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest
 if TYPE_CHECKING:
     from qwen_rerank.scorers.local.encoder import EncodedQuery
     from qwen_rerank.scorers.local.model import LocalModel
-    from qwen_rerank.scorers.local.scheduler import DocumentOdds
+    from qwen_rerank.scorers.local.queued_query import DocumentOdds
 
 REQUESTS_IN_MEMORY = 64
 """How many requests are tokenised at a time; enough to fill all but the last pass."""
