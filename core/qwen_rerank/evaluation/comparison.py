@@ -86,5 +86,6 @@ def _score(result: RerankResult, rank: int) -> float:
 def _subject(dataset: Dataset, before: Run, reranker: Reranker) -> str:
     """A hash of all that the rankings depend on."""
     order = [(query, [document for document, _ in before.get(query, [])]) for query in before]
-    parts = dataset.fingerprint, repr(order), repr(reranker.__reduce__()[1])
+    settings = reranker.scorer, reranker.instruction, reranker.on_error, reranker.prefilter
+    parts = dataset.fingerprint, repr(order), repr(settings)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
