@@ -33,8 +33,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One for each file: as long as it is open, Playwright's loop keeps async tests from running."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
@@ -44,7 +45,7 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_url(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     model = os.environ.get("QWEN_RERANK_TEST_PAGE_MODEL", "builtin")
     feedback = str(tmp_path_factory.mktemp("page") / "feedback.db")
