@@ -35,7 +35,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One for each file: as long as it is open, Playwright's loop keeps async tests from running."""
+    """One for each file: while it is open, Playwright's loop keeps async tests from running."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
