@@ -168,7 +168,7 @@ def test_without_the_key_there_is_nothing_to_upload_to(browser: Any) -> None:
         field.fill("horse")
         field.press("Enter")
         visit.until(".st-key-rerank button")
-        assert visit.page.locator("input[type=file]").count() == 1
+        visit.page.locator("input[type=file]").wait_for(state="attached")
         assert "horse" not in visit.page.url
         visit.page.close()
 
