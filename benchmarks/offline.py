@@ -108,7 +108,7 @@ def networks() -> Iterator[dict[str, dict[str, str]]]:
             "silent": _endpoints(silent),
             "refused": _endpoints(refusing),
             "no such host": _endpoints("http://hub.invalid"),
-            "HF_HUB_OFFLINE=1": {"HF_HUB_OFFLINE": "1", **_endpoints(silent)},
+            "HF_HUB_OFFLINE=1": {**_endpoints(silent), "HF_HUB_OFFLINE": "1"},
         }
 
 
