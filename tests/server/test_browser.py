@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qwen_rerank.server.examples import EN_QUERY
-from qwen_rerank.server.page.link import LONGEST
+from qwen_rerank.server.page.link import LONGEST_LINK
 from tests.server.browser import ALERT, LOOKS, MOST_DOCUMENTS, ROW, Visit, opened
 from tests.server.slow_line import SlowLine
 from tests.server.test_stop import process
@@ -80,10 +80,10 @@ def test_inputs_survive_a_reload_and_earlier_results_come_back(visit: Visit) -> 
     visit.at_rest()
     assert visit.query.input_value() == "first"
     assert visit.documents.input_value() == "一\nfirst"
-    visit.documents.fill("x" * LONGEST)
+    visit.documents.fill("x" * LONGEST_LINK)
     visit.documents.blur()
     visit.page.wait_for_url(lambda url: "documents=" not in url)
-    assert len(visit.page.url) < LONGEST
+    assert len(visit.page.url) < LONGEST_LINK
     visit.page.go_back()
     assert visit.page.url == "about:blank", "edits leave no trail in the browser's history"
 

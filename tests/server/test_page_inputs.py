@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qwen_rerank.server.page.link import LONGEST, within_limit
+from qwen_rerank.server.page.link import LONGEST_LINK, within_limit
 from qwen_rerank.server.service import Service
 from tests.server.visitor import entered, fake, labels, order, page, ranked, said
 
@@ -32,13 +32,13 @@ def test_a_broken_link_is_an_empty_page(service: Service, value: str) -> None:
 
 def test_links_are_bounded() -> None:
     assert within_limit({"query": "a b", "top_n": 3}) == ("query=a+b&top_n=3", True)
-    link, is_whole = within_limit({"query": "q", "documents": "文" * LONGEST})
+    link, is_whole = within_limit({"query": "q", "documents": "文" * LONGEST_LINK})
     assert (link, is_whole) == ("query=q", False)
-    assert within_limit({"query": "q" * LONGEST, "top_n": 3}) == ("top_n=3", False)
+    assert within_limit({"query": "q" * LONGEST_LINK, "top_n": 3}) == ("top_n=3", False)
 
 
 def test_what_does_not_fit_into_the_link_is_said(service: Service) -> None:
-    at = entered(page(), "a", ["x" * LONGEST])
+    at = entered(page(), "a", ["x" * LONGEST_LINK])
     assert any("too long for the page's address" in one.value for one in at.caption)
 
 

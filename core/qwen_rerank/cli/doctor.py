@@ -31,7 +31,7 @@ from qwen_rerank.scorers.local.model_folder import (
 from qwen_rerank.settings import ScorerSettings
 from qwen_rerank.types import RerankRequest
 
-QUERY = "What is the capital of China?"
+SAMPLE_QUERY = "What is the capital of China?"
 RIGHT = "The capital of China is Beijing."
 WRONG = "Gravity is a force that attracts two bodies towards each other."
 """From the model card; Qwen3-Reranker-0.6B scores them 0.9995 and far below 0.001."""
@@ -117,17 +117,19 @@ def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]
     plus, minus = answer_ids(tokenizer, spec.answer)
     against = f", {spec.answer.minus} is token {minus}" if minus is not None else ""
     yield "answers", f"{spec.answer.plus} is token {plus}{against} (Qwen3: 9693, 2152)"
-    encoded = PromptEncoder(tokenizer, spec, positions).encode(RerankRequest(QUERY, [RIGHT]))
+    encoded = PromptEncoder(tokenizer, spec, positions).encode(RerankRequest(SAMPLE_QUERY, [RIGHT]))
     lengths = len(encoded.prefix), len(encoded.documents[0])
     yield "prompt", f"{lengths[0]} + {lengths[1]} tokens for the test pair (Qwen3: 69 + 16)"
     yield "positions", f"{positions} tokens at most"
 
 
 def _canary(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
-    right, wrong = _scorer(settings).score(QUERY, [RIGHT, WRONG])
+    right, wrong = _scorer(settings).score(SAMPLE_QUERY, [RIGHT, WRONG])
     yield "canary", f"{right:.4f} for the right answer, {wrong:.2g} for a wrong one"
     if right <= wrong:
-        raise ScorerError(f"the model prefers a wrong answer to {QUERY!r}: are its weights whole?")
+        raise ScorerError(
+            f"the model prefers a wrong answer to {SAMPLE_QUERY!r}: are its weights whole?"
+        )
 
 
 def _scorer(settings: ScorerSettings) -> Scorer:

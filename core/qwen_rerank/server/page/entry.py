@@ -18,7 +18,7 @@ from qwen_rerank.server.page.files import (
 )
 from qwen_rerank.server.page.translations import Translator
 
-HEIGHT = 200
+ENTRY_HEIGHT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def typed(translate: Translator, shown: Entry) -> tuple[str, Separator]:
         translate("documents_label"),
         shown.text,
         key=f"documents-{shown.number}",
-        height=HEIGHT,
+        height=ENTRY_HEIGHT,
         placeholder=translate("documents_hint"),
     )
     separator = st.segmented_control(

@@ -13,7 +13,7 @@ from qwen_rerank.server.page.entry import Entry
 from qwen_rerank.server.page.files import Separator
 from qwen_rerank.server.page.translations import LANGUAGES, SHORT_NAMES, Language
 
-LONGEST = 6000
+LONGEST_LINK = 6000
 """Characters of a link's parameters: proxies and servers refuse lines above 8 kB."""
 LEFT_OUT_FIRST = ("documents", "other_instruction", "instruction", "query")
 
@@ -68,6 +68,6 @@ def within_limit(values: Mapping[str, object]) -> tuple[str, bool]:
     """The values as parameters, without the longest of them if all are too long."""
     kept = dict(values)
     for name in LEFT_OUT_FIRST:
-        if len(urlencode(kept)) > LONGEST:
+        if len(urlencode(kept)) > LONGEST_LINK:
             kept.pop(name, None)
     return urlencode(kept), len(kept) == len(values)

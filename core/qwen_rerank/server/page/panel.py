@@ -11,7 +11,7 @@ from qwen_rerank.server.page.other_model import OtherModel
 from qwen_rerank.server.page.translations import LANGUAGES, Language, Translator, language_of
 from qwen_rerank.server.service import Service
 
-MOST_CHARACTERS = 2000
+MOST_INSTRUCTION_CHARACTERS = 2000
 """Of an instruction."""
 
 
@@ -46,7 +46,7 @@ def instruction_field(translate: Translator, name: str) -> str | None:
         height=100,
         help=translate("instruction_help"),
         placeholder=translate("instruction_hint"),
-        max_chars=MOST_CHARACTERS,
+        max_chars=MOST_INSTRUCTION_CHARACTERS,
     )
     return text.strip() or None
 

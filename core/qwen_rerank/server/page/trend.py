@@ -16,7 +16,7 @@ from qwen_rerank.server.service import Service
 
 READ_SECONDS = 5
 """Seconds to wait for the recorder, which does not wait for a slow file."""
-HEIGHT = 250
+TREND_HEIGHT = 250
 MONTH_AND_DAY = "slice(datum.value, 5)"
 COLOURS = {False: ["#5b4bdb", "#5f6672"], True: ["#a79df5", "#a9b0bd"]}
 """Of the lines, on light and on dark."""
@@ -117,7 +117,7 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
             color=alt.Color("line:N", legend=legend).scale(domain=names, range=COLOURS[is_dark]),
         )
     )
-    drawn = drawn.properties(height=HEIGHT, width="container")
+    drawn = drawn.properties(height=TREND_HEIGHT, width="container")
     st.altair_chart(drawn, width="stretch", alt=title)
 
 
