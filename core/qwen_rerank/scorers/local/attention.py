@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from inspect import signature
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from qwen_rerank.scorers.local.batch import PackedBatch, Span
+from qwen_rerank.scorers.local.batch import PackedBatch
 
 NAME = "qwen_rerank_packs"
 BLOCK = 64
@@ -116,40 +115,36 @@ def _varlen(  # noqa: PLR0917 - as above
     """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    spans = batch.last_spans if last else batch.spans
     seen: Any = varlen_attn(
         query[batch.ends] if last else query.contiguous(),
         keys,
         values,
-        *_bounds(spans, batch.device),
+        *(batch.last_bounds if last else batch.bounds),
         scale=scaling,
         window_size=(-1, 0),  # causal: a segment's last row sees its last key
-        enable_gqa=True,
+        **_grouped(),
     )
     if not last:
         return seen  # type: ignore[no-any-return]
     return torch.zeros_like(query).index_copy_(0, batch.ends, seen)
 
 
-def _bounds(spans: list[Span], device: torch.device) -> tuple[Tensor, Tensor, int, int]:
-    """Where segments start among rows and keys, each of shape (segments + 1,), and the longest."""
-    rows = [span.end - span.first for span in spans]
-    keys = [span.end_key - span.first_key for span in spans]
-    starts = [
-        torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
-        for lengths in (rows, keys)
-    ]
-    return starts[0], starts[1], max(rows), max(keys)
+@cache
+def _grouped() -> dict[str, bool]:
+    """Torch 2.11 lets query heads share a key head unasked; later releases want to be told."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
 @cache
 def _has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether torch has the kernel, in a form that knows grouped queries, for this device."""
+    """Whether torch has the kernel for this device, with a scale and a window (torch 2.11)."""
     if device.type != "cuda" or dtype == torch.float32:
         return False
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return False
-    grouped = "enable_gqa" in signature(varlen_attn).parameters
-    return grouped and torch.cuda.get_device_capability(device) >= (8, 0)
+    complete = {"scale", "window_size"} <= signature(varlen_attn).parameters.keys()
+    return complete and torch.cuda.get_device_capability(device) >= (8, 0)
