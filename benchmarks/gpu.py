@@ -121,8 +121,8 @@ class Run:
         tasks = _tasks(case, 1, 1)
         if case not in self._truth:
             self._truth[case] = self._model.truth(tasks)[0]
-            spread = torch.tensor(self._truth[case]).std().item()
-            self._note(f"{case}: log-odds in fp32 have a standard deviation of {spread:.3f}")
+            least, most = min(self._truth[case]), max(self._truth[case])
+            self._note(f"{case}: log-odds in fp32 from {least:.3f} to {most:.3f}")
         [found] = score(tasks)
         pairs = zip(found, self._truth[case], strict=True)
         return max(abs(mine - true) for mine, true in pairs)

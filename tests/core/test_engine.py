@@ -24,6 +24,7 @@ from torch import Tensor
 
 from qwen_rerank import QWEN3, LocalScorer, RerankRequest, ScorerError, Scores
 from qwen_rerank.call import BatchReport, Call
+from qwen_rerank.scorers.local import attention
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
@@ -459,6 +460,19 @@ def test_gpu_bf16_ranks_as_fp32(tiny_model: Path, plainly: Plainly, budget: int)
     ours = make_engine(tiny_model, budget, "cuda", torch.bfloat16).log_odds(asked)
     for mine, truth in zip(ours, plainly(asked), strict=True):
         assert kendall(numbers(mine), truth) >= 0.95, "the tiny model is coarser than a true one"
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("no_gpu_skips")
+def test_gpu_kernel_attends_as_blocks_do(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not attention.has_varlen(torch.device("cuda"), torch.bfloat16):
+        pytest.skip("this torch or this GPU lacks the variable-length kernel")
+    engine = make_engine(tiny_model, 517, "cuda", torch.bfloat16)
+    by_kernel = [numbers(odds) for odds in engine.log_odds(MANY)]
+    monkeypatch.setattr(attention, "has_varlen", lambda *_: False)
+    in_blocks = [numbers(odds) for odds in engine.log_odds(MANY)]
+    for kernel, blocks in zip(by_kernel, in_blocks, strict=True):
+        assert list(map(sigmoid, kernel)) == pytest.approx(list(map(sigmoid, blocks)), abs=0.05)
 
 
 def kendall(left: list[float], right: list[float]) -> float:

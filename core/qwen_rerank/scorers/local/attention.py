@@ -71,7 +71,7 @@ def attend(
     layers: int = config.num_hidden_layers
     keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
-    work = _varlen if _has_varlen(query.device, query.dtype) else _blockwise
+    work = _varlen if has_varlen(query.device, query.dtype) else _blockwise
     return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
@@ -138,7 +138,7 @@ def _grouped() -> dict[str, bool]:
 
 
 @cache
-def _has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
+def has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether torch has the kernel for this device, with a scale and a window (torch 2.11)."""
     if device.type != "cuda" or dtype == torch.float32:
         return False
