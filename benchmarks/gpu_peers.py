@@ -51,10 +51,12 @@ class Model:
 
     def __post_init__(self) -> None:
         self.official = OfficialReranker(self.folder)
-        self.official.model = self.official.model.to(self.device, self.dtype)
+        model = self.official.model.to(self.device)
+        for parameter in model.parameters():  # not buffers: rotary frequencies stay in fp32
+            parameter.data = parameter.data.to(self.dtype)
         tokenizer = read_tokenizer(self.folder)
         self.encoder = PromptEncoder(tokenizer, QWEN3, 40960)
-        head = self.official.model.get_output_embeddings().weight
+        head = model.get_output_embeddings().weight
         yes, no = answer_ids(tokenizer, QWEN3.answer)
         assert no is not None
         self.answer = head[yes].detach().float() - head[no].detach().float()
