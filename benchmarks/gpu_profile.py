@@ -7,16 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity
 
-CALLS = 3
+CALLS = 2
 KERNELS = 15
 
 
 def profile(name: str, call: Callable[[], object]) -> None:
     """Print a call's time, the GPU's share of it, and its longest kernels and operations."""
     call()
-    with torch.profiler.profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    every_thread = _ExperimentalConfig(profile_all_threads=True)  # passes have one of their own
+    with torch.profiler.profile(activities=activities, experimental_config=every_thread) as seen:
         start = time.perf_counter()
         for _ in range(CALLS):
             call()
