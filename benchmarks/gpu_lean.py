@@ -65,7 +65,7 @@ class LeanBackbone:
         Returns:
             Shapes (documents, hidden) and (layers, new tokens, 2, key heads, head width).
         """
-        part = dict(zip(PARTS, numbers.split(shape.sizes), strict=True))
+        part = dict(zip(PARTS, torch.split(numbers, shape.sizes), strict=True))
         hidden = self._backbone.embed_tokens(part["ids"])
         cos, sin = self._backbone.rotary_emb(hidden, part["positions"].unsqueeze(0))
         new = hidden.new_empty(len(self.layers), shape.new, *earlier.shape[2:])

@@ -25,8 +25,8 @@ def profile(name: str, call: Callable[[], object]) -> None:
             call()
         wall = (time.perf_counter() - start) / CALLS
     events: list[Any] = list(seen.key_averages())
-    kernels = [e for e in events if e.device_type == torch.autograd.DeviceType.CUDA]
-    hosts = [e for e in events if e.device_type == torch.autograd.DeviceType.CPU]
+    kernels = [e for e in events if e.device_type.name == "CUDA"]
+    hosts = [e for e in events if e.device_type.name == "CPU"]
     busy = sum(e.self_device_time_total for e in kernels) / CALLS / 1000
     print(f"\n{name}, 50 paragraphs, profiled: {1000 * wall:.1f} ms a call, GPU busy {busy:.1f} ms")
     for kernel in sorted(kernels, key=lambda e: -e.self_device_time_total)[:KERNELS]:

@@ -115,7 +115,8 @@ def _varlen(  # noqa: PLR0917 - as above
     """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    seen: Any = varlen_attn(
+    kernel: Any = varlen_attn  # its signature differs between releases
+    seen = kernel(
         query[batch.ends] if last else query.contiguous(),
         keys,
         values,
