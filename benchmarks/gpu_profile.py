@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._C._autograd import DeviceType
 from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity
 
@@ -25,8 +26,8 @@ def profile(name: str, call: Callable[[], object]) -> None:
             call()
         wall = (time.perf_counter() - start) / CALLS
     events: list[Any] = list(seen.key_averages())
-    kernels = [e for e in events if e.device_type.name == "CUDA"]
-    hosts = [e for e in events if e.device_type.name == "CPU"]
+    kernels = [e for e in events if e.device_type == DeviceType.CUDA]
+    hosts = [e for e in events if e.device_type == DeviceType.CPU]
     busy = sum(e.self_device_time_total for e in kernels) / CALLS / 1000
     print(f"\n{name}, 50 paragraphs, profiled: {1000 * wall:.1f} ms a call, GPU busy {busy:.1f} ms")
     for kernel in sorted(kernels, key=lambda e: -e.self_device_time_total)[:KERNELS]:
