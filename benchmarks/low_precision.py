@@ -294,16 +294,15 @@ def _chunked(rows: int) -> Ways:
     """SiLU, product, largest of each row and quantising, by the number of rows at a time."""
     gates = torch.randn(rows, 2 * WIDE)
     scale = torch.rand(rows, 1)
-    out = torch.empty(rows, WIDE, dtype=torch.uint8)
+    out = torch.empty(rows, WIDE, dtype=torch.int8)
 
     def way(size: int, source: Tensor) -> Function:
         def run() -> None:
             for first in range(0, rows, size):
                 part, s = source[first : first + size], scale[first : first + size]
                 gate = F.silu(part[:, :WIDE] * s).mul_(part[:, WIDE:])
-                largest = torch.linalg.vector_norm(gate, float("inf"), dim=-1, keepdim=True)
-                gate.mul_(127 / largest.clamp_min_(1e-9)).add_(128.5)
-                out[first : first + size].copy_(gate)
+                largest = gate.abs().amax(-1, keepdim=True).clamp_min_(1e-9)
+                out[first : first + size].copy_(gate.mul_(127 / largest).round_())
 
         return run
 
@@ -353,7 +352,30 @@ def _attention_ways(block: Any, count: int, length: int, dtype: torch.dtype) -> 
         for _ in range(count):
             F.scaled_dot_product_attention(qs, ks, vs, attn_mask=mask)
 
+    def heads(size: int) -> Function:
+        """Head by head over contiguous copies, as linear layers."""
+        future = q.new_full((size, size), float("-inf")).triu(1)
+
+        def run() -> None:
+            for _ in range(count):
+                ks = k.transpose(0, 1).contiguous()
+                vs = v.permute(1, 2, 0).contiguous()
+                for first in range(0, length, size):
+                    end = min(first + size, length)
+                    rows, seen = end - first, 72 + end
+                    grouped = (
+                        (q[first:end] * HEAD**-0.5).transpose(0, 1).reshape(KEY_HEADS, -1, HEAD)
+                    )
+                    for head in range(KEY_HEADS):
+                        scores = F.linear(grouped[head], ks[head, :seen])
+                        scores.view(2, rows, -1)[:, :, -rows:] += future[:rows, :rows]
+                        F.linear(scores.softmax(-1), vs[head, :, :seen].contiguous())
+
+        return run
+
     return {
+        "by head, blocks of 256": heads(256),
+        "by head, blocks of 1024": heads(1024),
         "blocks of 64": blocks(64),
         "blocks of 128": blocks(128),
         "blocks of 256": blocks(256),
