@@ -49,7 +49,10 @@ def main() -> None:
     with torch.inference_mode():
         for part in parts:
             if time.monotonic() - start < options.seconds:
-                part()
+                try:
+                    part()
+                except Exception as error:  # the other parts are findings all the same
+                    print(type(error).__name__, error)
             print(f"-- {time.monotonic() - start:.0f} s", flush=True)
 
 
