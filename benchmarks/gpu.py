@@ -108,7 +108,9 @@ class Run:
         row["latency, ms"] = 1000 * median(one)
         if name in self._model.engines:
             row["of the peak"] = self._work(many[0]) / all_of_them / self._peak
-            row["tokenizing, ms"] = 1000 * _elapsed(lambda: self._model.encode(_tasks(case, 1, 20)))
+            row["tokenizing, ms"] = 1000 * _elapsed(
+                lambda: list(self._model.encoded(_tasks(case, 1, 20)))
+            )
         row["peak MB"] = peak_megabytes(device, lambda: score(many[0]))
         print(_cells(row), flush=True)
 
@@ -136,7 +138,7 @@ class Run:
                 [len(ids) for ids in query.documents],
                 len(query.prefix),
             )
-            for query in self._model.encode(tasks)
+            for query in self._model.encoded(tasks)
         )
 
     def _note(self, text: str) -> None:

@@ -14,18 +14,19 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_lean import LeanEngine
 from benchmarks.model import share_weights, twin
 from qwen_rerank import RerankRequest, ScorerError
 from qwen_rerank.prompt import QWEN3
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
-from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
 from qwen_rerank.scorers.local.engine import Engine
+from qwen_rerank.scorers.local.gpu import fused_model, graphs
+from qwen_rerank.scorers.local.gpu.steps import EAGER
 from qwen_rerank.scorers.local.model_folder import read_tokenizer
 from tests.qwen3.official import PREFIX, SUFFIX, TASK, OfficialReranker
 
@@ -65,16 +66,16 @@ class Model:
         """A model of its own over the same weights."""
         return twin(self.official.model).model.eval()
 
-    def encode(self, tasks: Sequence[Task]) -> list[EncodedQuery]:
-        """Token ids of all prompts."""
-        return [self.encoder.encode(RerankRequest(query, texts)) for query, texts in tasks]
+    def encoded(self, tasks: Sequence[Task]) -> Iterator[EncodedQuery]:
+        """Token ids of all prompts, query by query."""
+        return (self.encoder.encode(RerankRequest(query, texts)) for query, texts in tasks)
 
     @torch.inference_mode()
     def truth(self, tasks: Sequence[Task]) -> list[list[float]]:
         """Log-odds in fp32, prompt by prompt through the unchanged model."""
         exact = copy.deepcopy(self.official.model.model).float().eval()
         odds = []
-        for query in self.encode(tasks):
+        for query in self.encoded(tasks):
             prompts = [torch.tensor([query.prefix + ids]) for ids in query.documents]
             ends = [
                 exact(input_ids=prompt.to(self.device), use_cache=False).last_hidden_state[0, -1]
@@ -86,37 +87,38 @@ class Model:
 
 def candidates() -> Iterator[tuple[str, Make]]:
     """All of them by name, in the order in which they are measured."""
-    yield "ours", _engine("ours", Engine)
-    yield "lean", _engine("lean", LeanEngine)
+    yield "ours", partial(_ours, "ours")
     yield "sentence-transformers, SDPA", partial(_cross_encoder, "sdpa")
     yield "sentence-transformers, FA2", partial(_cross_encoder, "flash_attention_2")
-    yield "lean, graphs", _engine("lean, graphs", partial(LeanEngine, graphs=True))
-    yield "ours, compiled", _compiled
-    yield "lean, not compiled", _engine("lean, not compiled", partial(LeanEngine, compiled=False))
+    for name, target, part, value in (
+        ("ours, no graphs", graphs, "GRAPH_TOKENS", 0),
+        ("ours, not compiled", fused_model, "compiled_steps", lambda *_: EAGER),
+    ):
+        yield name, partial(_without, name, patch.object(target, part, value))
     yield "official", _official
     yield "vLLM", _vllm
 
 
-def _engine(name: str, make: Callable[[Checkpoint], Engine]) -> Make:
-    return partial(_ours, name, make)
-
-
-def _ours(name: str, make: Callable[[Checkpoint], Engine], model: Model) -> Score:
+def _ours(name: str, model: Model) -> Score:
     """What `LocalScorer.score_batch` does once the model is there."""
-    engine = model.engines[name] = make(Checkpoint(model.backbone(), model.answer))
+    engine = model.engines[name] = Engine(Checkpoint(model.backbone(), model.answer))
 
     def score(tasks: Sequence[Task]) -> list[list[float]]:
-        return [_numbers(odds) for odds in engine.log_odds(model.encode(tasks))]
+        return [_numbers(odds) for odds in engine.log_odds(model.encoded(tasks))]
 
     return score
 
 
-def _compiled(model: Model) -> Score:
-    """The same with `LocalScorer(compiled=True)`."""
-    backbone = model.backbone()
-    score = _ours("ours, compiled", lambda _: Engine(Checkpoint(backbone, model.answer)), model)
-    compile_layers(backbone, lambda: score([("a", ["b", "c"])]))
-    return score
+def _without(name: str, off: Any, model: Model) -> Score:
+    """The same with a part of the engine switched off."""
+    with off:
+        score = _ours(name, model)
+
+    def score_without(tasks: Sequence[Task]) -> list[list[float]]:
+        with off:
+            return score(tasks)
+
+    return score_without
 
 
 def _numbers(odds: Any) -> list[float]:

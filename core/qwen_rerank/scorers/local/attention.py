@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from inspect import signature
 from typing import Any
 
 import torch
@@ -71,14 +69,14 @@ def attend(
     layers: int = config.num_hidden_layers
     keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
-    work = _varlen if has_varlen(query.device, query.dtype) else _blockwise
-    return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
+    seen = _blockwise(batch, query[0].transpose(0, 1), keys, values, scaling, last)
+    return seen.unsqueeze(0), None
 
 
 AttentionInterface.register(NAME, attend)
 
 
-def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
+def _blockwise(  # noqa: PLR0917 - called in one place
     batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""
@@ -107,45 +105,3 @@ def _block(query: Tensor, keys: Tensor, values: Tensor, scaling: float, future: 
     scores.view(heads, rows, -1)[:, :, -rows:] += future[:rows, :rows]
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     return torch.bmm(weights, values.transpose(0, 1)).view(heads, rows, width).transpose(0, 1)
-
-
-def _varlen(  # noqa: PLR0917 - as above
-    batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
-) -> Tensor:
-    """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    kernel: Any = varlen_attn  # its signature differs between releases
-    seen = kernel(
-        query[batch.ends] if last else query.contiguous(),
-        keys,
-        values,
-        *(batch.last_bounds if last else batch.bounds),
-        scale=scaling,
-        window_size=(-1, 0),  # causal: a segment's last row sees its last key
-        **_grouped(),
-    )
-    if not last:
-        return seen  # type: ignore[no-any-return]
-    return torch.zeros_like(query).index_copy_(0, batch.ends, seen)
-
-
-@cache
-def _grouped() -> dict[str, bool]:
-    """Torch 2.11 lets query heads share a key head unasked; later releases want to be told."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    return {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
-
-
-@cache
-def has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether torch has the kernel for this device, with a scale and a window (torch 2.11)."""
-    if device.type != "cuda" or dtype == torch.float32:
-        return False
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return False
-    complete = {"scale", "window_size"} <= signature(varlen_attn).parameters.keys()
-    return complete and torch.cuda.get_device_capability(device) >= (8, 0)

@@ -64,17 +64,6 @@ class Span(NamedTuple):
     end_key: int
 
 
-class Bounds(NamedTuple):
-    """Spans in the form that variable-length attention kernels take."""
-
-    rows: Tensor
-    """Where segments start among the rows and where the last one ends, int32 (segments + 1,)."""
-    keys: Tensor
-    """The same among the keys."""
-    most_rows: int
-    most_keys: int
-
-
 class PackedBatch:
     """Segments in one row, without padding.
 
@@ -115,16 +104,6 @@ class PackedBatch:
         """The spans of the last layer: the last token of each document, nothing of a prefix."""
         pairs = zip(self.segments, self.spans, strict=True)
         return [s._replace(first=s.end - (segment.stored_in is None)) for segment, s in pairs]
-
-    @cached_property
-    def bounds(self) -> Bounds:
-        """Of `spans`; once for all layers, because a copy to a GPU waits for its work."""
-        return _bounds(self.spans, self.device)
-
-    @cached_property
-    def last_bounds(self) -> Bounds:
-        """Of `last_spans`."""
-        return _bounds(self.last_spans, self.device)
 
     @cached_property
     def ends(self) -> Tensor:
@@ -183,11 +162,3 @@ class PackedBatch:
 
     def _tensor(self, numbers: object) -> Tensor:
         return torch.tensor([*numbers], dtype=torch.long, device=self.device)  # type: ignore[misc]
-
-
-def _bounds(spans: Sequence[Span], device: torch.device) -> Bounds:
-    rows = [span.end - span.first for span in spans]
-    keys = [span.end_key - span.first_key for span in spans]
-    starts = torch.tensor([[0, *accumulate(rows)], [0, *accumulate(keys)]], dtype=torch.int32)
-    starts = starts.to(device)
-    return Bounds(starts[0], starts[1], max(rows), max(keys))
