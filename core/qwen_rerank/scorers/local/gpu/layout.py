@@ -60,7 +60,7 @@ class Layout:
 
     Args:
         segments: In the order of the row.
-        graph_tokens: Up to so many tokens, the shape is one of few.
+        graph_tokens: Up to so many tokens, the shape is one of few: room for a graph.
         pinned: Whether the numbers lie where a GPU can read them.
     """
 
@@ -79,7 +79,8 @@ class Layout:
         self._earlier = [p for p in found if p is not None and p not in new]
         self.documents = int(self._is_document.sum())
         exact = self._shape()
-        self.small = exact.tokens <= graph_tokens
+        kept = 8 * max(exact.new, exact.earlier)  # far more of them would need much memory
+        self.small = max(exact.tokens, kept) <= graph_tokens
         self.shape = exact.rounded() if self.small else exact.aligned()
         self.numbers = torch.zeros(sum(self.shape.sizes), dtype=torch.int32, pin_memory=pinned)
         """Token ids; their positions in their prompts; for each key, where it lies in `[earlier
