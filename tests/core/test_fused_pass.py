@@ -65,7 +65,7 @@ def fused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_model, "attend", plain_attention)
     monkeypatch.setattr(fused_model, "compiled_steps", lambda *_: steps.EAGER)
     monkeypatch.setattr(graphs, "Graph", Rerun)
-    monkeypatch.setattr(graphs.Memory, "on", lambda _: graphs.Memory(None, None))
+    monkeypatch.setattr(graphs.Memory, "on", lambda _: None)
     monkeypatch.setattr(Rerun, "made", 0)
 
 

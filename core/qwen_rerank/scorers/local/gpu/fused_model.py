@@ -53,7 +53,7 @@ class FusedModel:
     def states(self, tokens: int) -> Tensor:
         """Room for keys and values, of shape (layers, tokens, 2, key heads, head width)."""
         first = self.layers[0]
-        heads, layers = first.heads.key_count, len(self.layers)
+        heads, layers = first.heads.key_heads, len(self.layers)
         return first.qkv.new_zeros(layers, tokens, 2, heads, self.width)
 
     @torch.inference_mode()
@@ -74,7 +74,7 @@ class FusedModel:
         change = torch.zeros_like(hidden)
         for layer, known, kept in zip(self.layers, earlier, new, strict=True):
             hidden, rows = add_norm(hidden, change, layer.before, self._eps)
-            qkv = F.linear(rows, layer.qkv, layer.qkv_bias).unflatten(1, (-1, self.width))
+            qkv = F.linear(rows, layer.qkv, layer.qkv_bias).view(len(rows), -1, self.width)
             query, states = rotate(qkv, cos, sin, known, part["sources"], *layer.heads)
             torch.index_select(states, 0, part["new"], out=kept)
             if layer is self.layers[-1]:  # from here on, only documents' ends are needed
@@ -96,9 +96,10 @@ def _joined(layer: Any, config: Any) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
     projections = [attention.q_proj, attention.k_proj, attention.v_proj]
     biases = [projection.bias for projection in projections if projection.bias is not None]
-    norms = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
+    normed = hasattr(attention, "q_norm")  # Qwen3's
     heads = Heads(
-        *(None if norm is None else norm.weight for norm in norms),
+        attention.q_norm.weight if normed else None,
+        attention.k_norm.weight if normed else None,
         config.rms_norm_eps,
         config.num_attention_heads,
         config.num_key_value_heads,
@@ -118,7 +119,7 @@ def _joined(layer: Any, config: Any) -> _Layer:
 def _join(linears: Sequence[nn.Linear]) -> Tensor:
     """Their weights as one matrix, of which theirs become parts, so that memory holds one copy."""
     joined = torch.cat([linear.weight for linear in linears]).detach()
-    parts = joined.split([linear.out_features for linear in linears])
+    parts = torch.split(joined, [linear.out_features for linear in linears])
     for linear, part in zip(linears, parts, strict=True):
         linear.weight.data = part
     return joined

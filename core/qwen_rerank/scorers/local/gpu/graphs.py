@@ -30,7 +30,8 @@ class Memory(NamedTuple):
     @classmethod
     def on(cls, device: torch.device) -> Memory:
         """On a GPU."""
-        return cls(torch.cuda.graph_pool_handle(), torch.cuda.Stream(device))
+        stream: Any = torch.cuda.Stream  # torch says no types
+        return cls(torch.cuda.graph_pool_handle(), stream(device))
 
 
 class Graphs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qwen_rerank.scorers.local.batch import Prefix, Segment
 
-Numbers = NDArray[np.int32]
+Numbers = NDArray[np.integer[Any]]
 PARTS = ("ids", "positions", "sources", "rows", "last_rows", "keys", "ends", "new")
 """Of a layout's numbers, in their order; see `Layout.numbers`."""
 STARTS = frozenset({"rows", "last_rows", "keys"})

@@ -29,8 +29,8 @@ class Heads(NamedTuple):
     """Weights of the norm; `None` in models without one."""
     key_norm: Tensor | None
     eps: float
-    count: int
-    key_count: int
+    heads: int
+    key_heads: int
 
 
 class Steps(NamedTuple):
@@ -77,7 +77,7 @@ def rotate(  # noqa: PLR0917 - compiled functions are called by position
         Queries, shape (tokens, heads, head width), and keys with values as in `earlier`.
     """
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-    queries, keys, values = qkv.split([heads, key_heads, key_heads], 1)
+    queries, keys, values = torch.split(qkv, [heads, key_heads, key_heads], 1)
     query = _turn(_norm(queries, query_norm, eps), cos, sin)
     key = _turn(_norm(keys, key_norm, eps), cos, sin)
     own = torch.stack([key, values], 1)
@@ -103,7 +103,7 @@ def compiled_steps(norm: Tensor, heads: Heads, width: int, inner: int) -> Steps:
         width: Of a head.
         inner: The width between the two products of a feed-forward part.
     """
-    steps = Steps(*map(torch.compile, EAGER))
+    steps = Steps(torch.compile(add_norm), torch.compile(rotate), torch.compile(gate))
     try:
         for rows in TRIED:
             hidden = norm.new_zeros(rows, len(norm))
@@ -119,9 +119,9 @@ def compiled_steps(norm: Tensor, heads: Heads, width: int, inner: int) -> Steps:
 
 
 def _try_rotate(steps: Steps, like: Tensor, heads: Heads, width: int, rows: int) -> None:
-    qkv = like.new_zeros(rows, heads.count + 2 * heads.key_count, width)
+    qkv = like.new_zeros(rows, heads.heads + 2 * heads.key_heads, width)
     turn = like.new_zeros(rows, width)
-    earlier = like.new_zeros(rows // 2, 2, heads.key_count, width)
+    earlier = like.new_zeros(rows // 2, 2, heads.key_heads, width)
     sources = torch.zeros(2 * rows, dtype=torch.int32, device=like.device)
     steps.rotate(qkv, turn, turn.clone(), earlier, sources, *heads)
 
