@@ -7,7 +7,7 @@ which batch is running and lets each segment attend to its prefix and itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -19,10 +19,13 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from qwen_rerank.scorers.local.batch import PackedBatch
+from qwen_rerank.scorers.local.cpu.bf16_attention import fused
 
 NAME = "qwen_rerank_packs"
 BLOCK = 64
 """Rows whose scores are worked out at once on a CPU: few enough to stay in its cache."""
+
+Kernel = Callable[[PackedBatch, Tensor, Tensor, Tensor, float, bool], Tensor]
 
 _running: ContextVar[PackedBatch] = ContextVar("qwen_rerank_batch")
 
@@ -71,11 +74,17 @@ def attend(
     layers: int = config.num_hidden_layers
     keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
-    work = _varlen if has_varlen(query.device, query.dtype) else _blockwise
+    work = _kernel(query.device, query.dtype)
     return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
 AttentionInterface.register(NAME, attend)
+
+
+def _kernel(device: torch.device, dtype: torch.dtype) -> Kernel:
+    if has_varlen(device, dtype):
+        return _varlen
+    return fused if device.type == "cpu" and dtype == torch.bfloat16 else _blockwise
 
 
 def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
