@@ -12,6 +12,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -28,6 +29,7 @@ from qwen_rerank.evaluation.agreement import agreement
 
 FORMATS = ("float32", "bfloat16", "int8")
 CASES = ("short:50", "paragraph:10", "chunk:4", "long:1")
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 ANY = ("a", ["b", "c d"])
 
 
@@ -56,6 +58,7 @@ def main() -> None:
     about = {"command": f"python -m benchmarks.precision {shlex.join(sys.argv[1:])}"}
     about |= {"layers": f"{options.layers} of 28", "rounds": str(options.rounds)} | machine()
     about["threads"] = str(options.threads)
+    about["instructions"] = ", ".join(filter(_has, INSTRUCTIONS))
     text = _report(about, lines, memory)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{options.name}.md").write_text(text)
@@ -64,8 +67,8 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--formats", nargs="+", default=FORMATS)
-    parser.add_argument("--cases", nargs="+", default=CASES, help="kind:candidates")
+    parser.add_argument("--formats", nargs="*", default=FORMATS)
+    parser.add_argument("--cases", nargs="*", default=CASES, help="kind:candidates")
     parser.add_argument("--layers", type=int, default=28, help="of a model of 28")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -119,7 +122,7 @@ def _in_turns(workers: dict[str, Connection], case: str, rounds: int) -> dict[st
     return {name: made[1:] for name, made in calls.items()}
 
 
-def _titles(formats: tuple[str, ...]) -> list[str]:
+def _titles(formats: Sequence[str]) -> list[str]:
     exact, *low = formats
     return ["documents", f"{exact}, s", "processor s"] + [
         f"{name}{what}"
@@ -156,6 +159,10 @@ def _seconds(calls: list[Call]) -> list[str]:
         f"{median(call.seconds for call in calls):.3f}",
         f"{median(call.processor_seconds for call in calls):.3f}",
     ]
+
+
+def _has(instruction: str) -> bool:
+    return f" {instruction} " in Path("/proc/cpuinfo").read_text()
 
 
 def _report(about: dict[str, Any], lines: list[str], memory: dict[str, list[float]]) -> str:
