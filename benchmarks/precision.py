@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import texts
 from benchmarks.memory import resident_megabytes
-from benchmarks.model import build
+from benchmarks.model import SIZES, build
 from benchmarks.report import line, machine
 from qwen_rerank import LocalScorer
 from qwen_rerank.evaluation.agreement import agreement
@@ -45,7 +45,7 @@ def main() -> None:
     """Build the model, measure, write the report."""
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = build("0.6B", Path(options.model or scratch), torch.bfloat16, options.layers)
+        folder = build(options.size, Path(options.model or scratch), torch.bfloat16, options.layers)
         workers = {name: _start(folder, name, options.threads) for name in options.formats}
         memory = {name: worker.recv() for name, worker in workers.items()}
         lines = [line(_titles(options.formats)), line(["---"] * len(_titles(options.formats)))]
@@ -56,7 +56,11 @@ def main() -> None:
             worker.send(None)
             memory[name] += worker.recv()
     about = {"command": f"python -m benchmarks.precision {shlex.join(sys.argv[1:])}"}
-    about |= {"layers": f"{options.layers} of 28", "rounds": str(options.rounds)} | machine()
+    about |= {
+        "size": options.size,
+        "layers": f"{options.layers or 'all'} of {SIZES[options.size][2]}",
+    }
+    about |= {"rounds": str(options.rounds)} | machine()
     about["threads"] = str(options.threads)
     about["instructions"] = ", ".join(filter(_has, INSTRUCTIONS))
     text = _report(about, lines, memory)
@@ -69,7 +73,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--formats", nargs="*", default=FORMATS)
     parser.add_argument("--cases", nargs="*", default=CASES, help="kind:candidates")
-    parser.add_argument("--layers", type=int, default=28, help="of a model of 28")
+    parser.add_argument("--size", choices=SIZES, default="0.6B")
+    parser.add_argument("--layers", type=int, help="how many, if not as many as published")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", help="folder to keep the random model in, for the next run")

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own documentation c
 from qwen_rerank.scorers.local.attention import attend
 from qwen_rerank.scorers.local.cpu.low_precision import Coded, Kinds, LowPrecisionLinear, scaled
 
-CACHED = 1 << 18
+CACHED = 1 << 19
 """So many numbers go through the steps between two products at once, and stay in the caches."""
 
 
