@@ -173,11 +173,14 @@ def test_int8_takes_less_than_half_of_the_memory(wide: str) -> None:
     assert low < 0.45 * full
 
 
-def test_doctor_compares_number_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_compares_number_formats(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "NARROW", 1)
     case = read_cases()[0]
-    file = tmp_path / "documents.txt"
+    file = folder.parent / "documents.txt"
     file.write_text("\n".join(case.documents), encoding="utf-8")
-    command = ["doctor", "--model", wide, "--device", "cpu", "--compare", "int8"]
+    command = ["doctor", "--model", str(folder), "--device", "cpu", "--compare", "int8"]
     assert main([*command, "--query", case.query, "--documents", str(file)]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["compare"] == "int8 against float32, 10 documents"
