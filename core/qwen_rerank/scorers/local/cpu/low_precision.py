@@ -1,8 +1,8 @@
 """Linear layers whose weights have 16 or 8 bits.
 
 Their products run where the processor has instructions for them: VNNI or AMX for int8, AVX-512's
-bf16 or AMX for bf16. Elsewhere the same numbers are multiplied in fp32: the scores are the same,
-memory is saved, and nothing is faster. (Without VNNI, int8 products saturate: they are wrong.)
+bf16 or AMX for bf16. Elsewhere the same rounded numbers are multiplied in fp32, which saves memory
+but no time. (Without VNNI, int8 products saturate: they are wrong.)
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ZERO = 128
 
 _TINY = 1e-30
 
-_IN_FP32 = "are multiplied in fp32: the same scores in less memory, but no faster than float32"
+_IN_FP32 = "are multiplied in fp32: in less memory, but no faster than float32"
 
 
 class Coded(NamedTuple):
@@ -136,8 +136,8 @@ KINDS = {
     torch.int8: Kinds(attention=Bf16Linear, mlp=Int8Linear),
     torch.bfloat16: Kinds(attention=Bf16Linear, mlp=Bf16Linear),
 }
-"""With int8 in attention, too, the built-in model's ranking falls from a tau of .98 to .99 with the
-fp32 one to .76 to .88 (benchmarks/README.md)."""
+"""With int8 in attention as well, the built-in model's tau with the fp32 ranking falls from .98 to
+between .76 and .88 (benchmarks/README.md)."""
 
 
 class ShortEmbedding(nn.Module):
