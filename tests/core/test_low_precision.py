@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,10 +37,11 @@ ROUNDING = 0.01
 def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model of random weights that is wide enough, with the built-in model's tokenizer."""
     folder = shutil.copytree(BUILTIN_FOLDER, tmp_path_factory.mktemp("wide") / "model")
-    shape = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 5}
-    config = Qwen3Config.from_pretrained(folder, **shape, num_key_value_heads=2)
+    config: Any = Qwen3Config.from_pretrained(folder)
+    config.hidden_size, config.intermediate_size, config.num_key_value_heads = 512, 1024, 2
     torch.manual_seed(5)
-    Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    model: Any = Qwen3ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
     return str(folder)
 
 

@@ -23,14 +23,12 @@ def fused(  # noqa: PLR0917 - called like the other kernels
         for first in range(span.first, span.end, ROWS):
             end = min(first + ROWS, span.end)
             visible = slice(span.first_key, span.end_key - (span.end - end))
+            q, k, v = (
+                part.transpose(0, 1) for part in (query[first:end], keys[visible], values[visible])
+            )
+            unseen = mask[first - end :, visible.start - visible.stop :]
             seen[first:end] = F.scaled_dot_product_attention(
-                *(
-                    part.transpose(0, 1)
-                    for part in (query[first:end], keys[visible], values[visible])
-                ),
-                attn_mask=mask[first - end :, visible.start - visible.stop :],
-                scale=scaling,
-                enable_gqa=True,
+                q, k, v, attn_mask=unseen, scale=scaling, enable_gqa=True
             ).transpose(0, 1)
     return seen
 

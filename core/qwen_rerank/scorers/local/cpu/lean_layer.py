@@ -68,22 +68,22 @@ class LeanLayer(nn.Module):
         """From (rows, all heads' widths) to (rows, query heads' widths)."""
         half, turning = self.width // 2, sum(self.sizes[:2])
         turns = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float()).unsqueeze(1)
-        heads = heads.unflatten(1, (-1, self.width))
-        pieces = heads[:, :turning].split(max(1, CACHED // (turning * self.width)))
+        heads = heads.view(len(heads), -1, self.width)
+        pieces = _pieces(heads[:, :turning])
         turned = torch.cat(
             [
                 self._turned(piece.float(), turn).to(heads.dtype)
-                for piece, turn in zip(pieces, turns.split(len(pieces[0])), strict=True)
+                for piece, turn in zip(pieces, torch.split(turns, len(pieces[0])), strict=True)
             ]
         )
-        parts = [*turned.split(self.sizes[:2], 1), heads[:, turning:]]
+        parts = [*torch.split(turned, self.sizes[:2], 1), heads[:, turning:]]
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in parts)
         return attend(self, q, k, v, None, scaling=self.scaling)[0][0].flatten(1)
 
     def _turned(self, heads: Tensor, turns: Tensor) -> Tensor:
         """Norm and rotary embedding of queries and keys, (rows, heads, width) to the same."""
         normed = (heads * self.head_weight).mul_(_inverse_norm(heads, self.head_eps))
-        pairs = torch.view_as_complex(normed.unflatten(2, (-1, 2)))
+        pairs = torch.view_as_complex(normed.view(*normed.shape[:2], -1, 2))
         return torch.view_as_real(pairs.mul_(turns)).flatten(2)
 
 
@@ -108,12 +108,12 @@ def _head_weight(attention: Any, sizes: list[int]) -> Tensor:
 
 def _interleaved(rows: Tensor, width: int) -> Tensor:
     """The halves of each head's rows in turns."""
-    halves = rows.unflatten(0, (-1, 2, width // 2))
+    halves = rows.reshape(-1, 2, width // 2, *rows.shape[1:])
     return halves.transpose(1, 2).flatten(0, 2)
 
 
 def _pieces(rows: Tensor) -> tuple[Tensor, ...]:
-    return rows.split(max(1, CACHED // rows.shape[1]))
+    return torch.split(rows, max(1, CACHED // rows[0].numel()))
 
 
 def _scaled_pieces(product: Coded) -> Iterator[Tensor]:
@@ -121,7 +121,7 @@ def _scaled_pieces(product: Coded) -> Iterator[Tensor]:
     if product.factors is None:
         yield from (piece.float() for piece in pieces)
     else:
-        factors = product.factors.split(len(pieces[0]))
+        factors = torch.split(product.factors, len(pieces[0]))
         yield from map(scaled, pieces, factors)
 
 
@@ -139,7 +139,7 @@ def _normed(rows: Tensor, norm: Any) -> Iterator[Tensor]:
 
 def _inverse_norm(rows: Tensor, eps: float) -> Tensor:
     """1 by the root of the mean square, of shape (..., 1)."""
-    norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     return norm.square_().div_(rows.shape[-1]).add_(eps).rsqrt_()
 
 
