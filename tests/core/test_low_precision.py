@@ -20,8 +20,8 @@ from examples.support.cases import read_cases
 from qwen_rerank import ConfigError, CrossEncoderScorer, LocalScorer
 from qwen_rerank.cli.main import main
 from qwen_rerank.evaluation.agreement import Agreement, agreement, kendall_tau
-from qwen_rerank.scorers.local import checkpoint
-from qwen_rerank.scorers.local.cpu import low_precision
+from qwen_rerank.scorers.local import attention, checkpoint
+from qwen_rerank.scorers.local.cpu import bf16_attention, low_precision
 from qwen_rerank.scorers.local.device import choose_dtype
 from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 from qwen_rerank.scorers.local.model_folder import read_tokenizer
@@ -78,6 +78,16 @@ def test_packs_and_shared_prefixes_change_nothing(wide: str, dtype: str) -> None
     together = low.score(case.query, case.documents)
     alone = [low.score(case.query, [document])[0] for document in case.documents]
     assert together == pytest.approx(alone, abs=ROUNDING)
+
+
+def test_fused_attention_does_what_blocks_do(wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel for bf16, here in fp32, over more than one block of rows."""
+    case, exact = read_cases()[0], scorer("float32", wide)
+    blocks = exact.score(case.query, case.documents)
+    monkeypatch.setattr(bf16_attention, "ROWS", 16)
+    monkeypatch.setattr(attention, "_kernel", lambda *_: bf16_attention.fused)
+    assert exact.score(case.query, case.documents) == pytest.approx(blocks, abs=1e-5)
+    assert exact.score(case.query[:-1], case.documents) != pytest.approx(blocks, abs=1e-5)
 
 
 def test_a_token_of_huge_values_costs_the_other_documents_nothing(
