@@ -36,7 +36,7 @@ VARIABLE = "QWEN_RERANK_"
 _UNSHOWN = ("api_key", "base_url", "cache_url")
 """Settings whose wrong values may hold a key."""
 
-DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
+DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16", "int8"]
 
 LongDocuments = Literal["cut", "best_window"]
 
@@ -87,7 +87,8 @@ class ScorerSettings(BaseModel):
     device: str | None = None
     """A torch device such as `"cuda:0"`; `None` takes the best there is."""
     dtype: DType | None = None
-    """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
+    """Number format of the products; `None` means bf16 on a GPU that has it, fp32 elsewhere.
+    `"int8"` is for CPUs."""
     max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
     long_documents: LongDocuments = "cut"

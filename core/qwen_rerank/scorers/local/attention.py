@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from qwen_rerank.scorers.local.batch import PackedBatch
+from qwen_rerank.scorers.local.cpu.bf16_attention import fused
 
 NAME = "qwen_rerank_packs"
 BLOCK = 64
@@ -69,14 +70,14 @@ def attend(
     layers: int = config.num_hidden_layers
     keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
-    seen = _blockwise(batch, query[0].transpose(0, 1), keys, values, scaling, last)
-    return seen.unsqueeze(0), None
+    work = fused if query.device.type == "cpu" and query.dtype == torch.bfloat16 else _blockwise
+    return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
 AttentionInterface.register(NAME, attend)
 
 
-def _blockwise(  # noqa: PLR0917 - called in one place
+def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
     batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""

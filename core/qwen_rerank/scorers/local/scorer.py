@@ -41,8 +41,8 @@ class LocalScorer(BatchScorer):
     Args:
         model: A hub id, a folder, or `"builtin"`.
         device: A torch device such as `"cuda:0"`; `None` takes the best there is.
-        dtype: `"float32"`, `"bfloat16"` or `"float16"`; `None` means bf16 on a GPU that
-            has it and fp32 elsewhere. The last product is fp32 in any case.
+        dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"int8"` on a CPU; `None` means bf16
+            on a GPU that has it and fp32 elsewhere. The last product is fp32 in any case.
         max_length: The longest prompt in tokens, everything included; a document's end
             is cut to fit, the query's never.
         prompt: What is written around query and document, and how the answer is read; `None`
