@@ -85,7 +85,7 @@ def test_fused_attention_does_what_blocks_do(wide: str, monkeypatch: pytest.Monk
     case, exact = read_cases()[0], scorer("float32", wide)
     blocks = exact.score(case.query, case.documents)
     monkeypatch.setattr(bf16_attention, "ROWS", 16)
-    monkeypatch.setattr(attention, "_kernel", lambda *_: bf16_attention.fused)
+    monkeypatch.setattr(attention, "_blockwise", bf16_attention.fused)
     assert exact.score(case.query, case.documents) == pytest.approx(blocks, abs=1e-5)
     assert exact.score(case.query[:-1], case.documents) != pytest.approx(blocks, abs=1e-5)
 
