@@ -1,7 +1,6 @@
 """The prompts of published rerankers that answer by the logits of one or two tokens.
 
-Each is known from its authors' own code or card, named below; a prompt that no source shows is
-not here.
+Each is known from its authors' own code or card, named below.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ R3 = PromptSpec(
 )
 """Tencent R3-rerank: Qwen3-Reranker trained on for agent skills.
 
-Source: `RR_INSTRUCT` in `infer.py` of github.com/Tencent/R3-Skill.
+Source: `RR_INSTRUCT` in `infer.py` of github.com/Tencent/R3-Skill. No source shows the template: it
+is taken from the base model.
 """
 
 ZERANK = PromptSpec(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
@@ -46,6 +46,7 @@ SPECS = {
     **FAMILIES,
     "without a space": PromptSpec("Q:{query}\nD:{document}\nA:"),
     "document last": PromptSpec("{instruction}{{}}: {query} {document}"),
+    "line break before the space": PromptSpec("Q:{query}\n {document}\nA:"),
 }
 
 
@@ -109,6 +110,8 @@ def test_scores_equal_the_plain_computation(
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 @given(query=st.text(min_size=1), document=st.text())
+@example(query=" ", document="")  # two spaces that meet are one token
+@example(query="", document="\n")
 def test_ids_equal_those_of_the_whole_string(
     qwen3_tokenizer: Tokenizer, spec: PromptSpec, query: str, document: str
 ) -> None:
@@ -143,6 +146,17 @@ def test_a_document_before_its_query_is_cut_alone(tiny_model: Path) -> None:
     [best] = windows.score_batch([RerankRequest(QUERY, ["long " * 100, "short"])])
     assert isinstance(best, Scores)
     assert (best.documents[0].score or 0) >= (cut.documents[0].score or 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "document"), [(" red planet\n", "Mars is red."), ("red planet", "\tMars is red. ")]
+)
+def test_zerank_does_not_see_white_space_around_a_text(
+    tiny_model: Path, query: str, document: str
+) -> None:
+    scorer = LocalScorer(str(tiny_model), "cpu", "float32", prompt=ZERANK)
+    plain = scorer.score("red planet", ["Mars is red."])
+    assert scorer.score(query, [document]) == pytest.approx(plain, abs=1e-6)
 
 
 def test_instructions(tiny_model: Path, qwen3_tokenizer: Tokenizer) -> None:
