@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from qwen_rerank.server.body import LARGE, parse
 from qwen_rerank.testing import FakeScorer
 from tests.server.running import PATIENCE, Running, serving, wait_until
 from tests.server.test_bad_input import JSON, said
@@ -36,7 +38,7 @@ LEGITIMATE = {
     "one long text": DOCUMENTS + b'"' + b"a" * SIZE + b'"]}',
     "commas and brackets in a text": DOCUMENTS + b'"' + b"{a}," * (SIZE // 4) + b'"]}',
     "quotes in a text": DOCUMENTS + b'"' + b'\\"' * (SIZE // 2) + b'"]}',
-    "backslashes in a text": DOCUMENTS + b'"' + b"\\\\" * (SIZE // 2) + b'"]}',
+    "a text after one that ends in a backslash": DOCUMENTS + rb'"a\\", "' + b"," * SIZE + b'"]}',
     "one emoji in each text": many(DOCUMENTS, ('"' + "a" * 990 + '😀"').encode()),
 }
 
@@ -87,6 +89,17 @@ def test_the_first_bad_item_is_the_only_one_named(server: Running) -> None:
 def test_the_count_is_checked_before_the_items(server: Running, name: str) -> None:
     message = said(server.post({"query": "q", name: [1] * 10_001}), 413)
     assert f"10001 {name}" in message
+
+
+def test_a_large_body_is_parsed_while_other_requests_are_answered(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_after_another_request(*arguments: Any) -> Any:
+        assert requests.get(server.url + "/health", timeout=PATIENCE).ok
+        return parse(*arguments)
+
+    monkeypatch.setattr("qwen_rerank.server.body.parse", parse_after_another_request)
+    assert server.post({"query": "q", "documents": ["a" * LARGE]}).ok
 
 
 def test_all_bodies_together_have_a_limit() -> None:
