@@ -159,8 +159,9 @@ CLIENTS = [
     ),
     Client("RAGFlow HuggingFace", "/rerank", TEI | {"raw_scores": False, "truncate": True}, tei),
     Client("RAGFlow NVIDIA", "/v1/reranking", PASSAGES | {"truncate": "END", "top_n": 4}, nvidia),
-    # from langchain_nvidia_ai_endpoints, llama_index.postprocessor.nvidia_rerank
-    Client("NVIDIA", "/v1/ranking", PASSAGES | {"truncate": "END"}, nvidia),
+    # from langchain-ai/langchain-nvidia, libs/ai-endpoints/.../reranking.py, _common.py;
+    # run-llama/llama_index, .../llama-index-postprocessor-nvidia-rerank/.../base.py
+    Client("NVIDIA in LangChain and LlamaIndex", "/v1/ranking", PASSAGES, nvidia),
     # from HKUDS/LightRAG, lightrag/rerank.py
     Client("LightRAG cohere", "/v2/rerank", WITH_TOP_N),
     Client("LightRAG jina", "/v1/rerank", WITH_TOP_N | {"return_documents": False}),
@@ -219,8 +220,8 @@ CLIENTS = [
     ),
     # from langchain-ai/langchainjs, libs/langchain-cohere/src/rerank.ts, with npm's cohere-ai
     Client("LangChain JS Cohere", "/v1/rerank", WITH_TOP_N | {"max_chunks_per_doc": 10}, cohere_js),
-    # from voyageai, _base.py
-    Client("Voyage", "/v1/rerank", COMMON | {"top_k": 4, "truncation": True}, data),
+    # from voyage-ai/voyageai-python, voyageai/client.py, voyageai/object/reranking.py
+    Client("Voyage", "/v1/rerank", COMMON | {"top_k": None, "truncation": True}, data),
     # from litellm, llms/*/rerank/transformation.py
     Client("LiteLLM cohere", "/v2/rerank", COMMON | {"return_documents": True}, with_objects),
     Client(
@@ -308,7 +309,9 @@ def test_clients_that_look_before_they_send(server: Running) -> None:
     info = get("/info")
     assert "reranker" in info["model_type"]
     assert info["max_client_batch_size"] == 10_000
-    assert info["model_id"] == get("/v1/models")["data"][0]["id"]
+    [listed] = get("/v1/models")["data"]
+    assert info["model_id"] == listed["id"]
+    assert listed.get("root") in {None, listed["id"]}, "LangChain's NVIDIARerank chooses by it"
     for name in ("m", "Qwen/Qwen3-Reranker-0.6B", "Qwen%2FQwen3-Reranker-0.6B"):
         assert get(f"/v1/models/{name}")["model_type"] == "rerank"
     assert get("/v1/cluster/auth") == {"auth": True}
