@@ -125,18 +125,14 @@ DASHSCOPE = "/api/v1/services/rerank/text-rerank/text-rerank"
 ALI = {"model": "m", "input": {"query": QUERY, "documents": TEXTS}}
 TEI = {"query": QUERY, "texts": TEXTS}
 WITH_TOP_N = COMMON | {"top_n": 4}
+RETURNING = WITH_TOP_N | {"return_documents": True}
 PASSAGES = {"model": "m", "query": {"text": QUERY}, "passages": OBJECTS}
 CANDIDATES = [{"id": str(place), "text": text, "base_score": 0} for place, text in enumerate(TEXTS)]
 
 CLIENTS = [
     # from langgenius/dify-official-plugins, models/openai_api_compatible/models/rerank/rerank.py
-    Client("Dify", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
-    Client(
-        "Dify with a threshold",
-        "/v1/rerank",
-        WITH_TOP_N | {"return_documents": True, "score_threshold": 0.0},
-        with_objects,
-    ),
+    Client("Dify", "/v1/rerank", RETURNING, with_objects),
+    Client("Dify threshold", "/v1/rerank", RETURNING | {"score_threshold": 0.0}, with_objects),
     # from labring/FastGPT, packages/service/core/ai/rerank/index.ts
     Client("FastGPT", "/v1/rerank", COMMON),
     # from open-webui/open-webui, backend/open_webui/retrieval/models/external.py
@@ -213,7 +209,7 @@ CLIENTS = [
         {"profile": "fast-v1", "query": QUERY, "candidates": CANDIDATES, "top_n": 4},
         librechat_candidates,
     ),
-    Client("LibreChat jina", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    Client("LibreChat jina", "/v1/rerank", RETURNING, with_objects),
     # from cohere_haystack, components/rankers/cohere/ranker.py; langchain_cohere: rerank.py
     Client(
         "Haystack and LangChain Cohere", "/v2/rerank", WITH_TOP_N | {"max_tokens_per_doc": 4096}
@@ -224,14 +220,9 @@ CLIENTS = [
     Client("Voyage", "/v1/rerank", COMMON | {"top_k": None, "truncation": True}, data),
     # from litellm, llms/*/rerank/transformation.py
     Client("LiteLLM cohere", "/v2/rerank", COMMON | {"return_documents": True}, with_objects),
-    Client(
-        "LiteLLM hosted_vllm",
-        "/rerank",
-        WITH_TOP_N | {"return_documents": True, "max_tokens_per_doc": 4096},
-        with_objects,
-    ),
+    Client("LiteLLM vllm", "/rerank", RETURNING | {"max_tokens_per_doc": 4096}, with_objects),
     Client("LiteLLM infinity", "/infinity/rerank", COMMON | {"return_documents": True}, infinity),
-    Client("LiteLLM jina_ai", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    Client("LiteLLM jina_ai", "/v1/rerank", RETURNING, with_objects),
     Client(
         "LiteLLM huggingface",
         "/rerank",
