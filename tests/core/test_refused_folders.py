@@ -106,5 +106,5 @@ def test_a_prompt_of_its_own_is_what_a_template_is_compared_with(folder: Path) -
 
 
 def test_the_base_models_chat_template_says_nothing_of_documents(folder: Path) -> None:
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m }}{% endfor %}")
     assert len(scores(folder)) == 2
