@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from copy import copy
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.call import Call, current_call
@@ -40,7 +40,7 @@ class Flight(Future[Outcome]):
             DeadlineError: The outcome did not come before the call must end.
         """
         left = None if call.ends is None else max(0.0, call.ends - time.monotonic())
-        cancelled: Future[None] = Future()
+        cancelled: Future[Any] = Future()
         with call.stopping(partial(cancelled.set_result, None)):
             wait([self, cancelled], left, FIRST_COMPLETED)
         if call.cancelled:
