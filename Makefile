@@ -13,6 +13,7 @@ LOWEST := $(VENV)-lowest
 AUDIT := $(VENV)/audit.txt
 LOWEST_TESTS := core/test_reranker.py core/test_parity.py langchain llama_index techniques/test_splitting.py \
 	server/test_bad_input.py server/test_shapes.py server/test_page.py server/test_mounted.py
+ALIASES := $(dir $(wildcard aliases/*/pyproject.toml))
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test check lint types lowest audit wheel docs release bench bench-gpu train-smoke clean
@@ -55,6 +56,7 @@ docs: $(DONE) ## The documentation site, into build/site
 release: check ## Build dist/ after every check; .github/workflows/release.yml publishes it
 	rm -rf dist
 	$(BIN)/python -m build
+	for alias in $(ALIASES); do $(BIN)/python -m build --wheel --outdir dist $$alias || exit; done
 	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md

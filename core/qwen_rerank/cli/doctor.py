@@ -22,7 +22,6 @@ from qwen_rerank import (
 )
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.cli.precision import add_comparison, comparison
-from qwen_rerank.families import FAMILIES
 from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.scorers.local.model_folder import (
     check_files,
@@ -127,8 +126,7 @@ def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]
     from qwen_rerank.scorers.local.recognition import recognised_prompt
 
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
-    spec = recognised_prompt(folder, settings.model, lambda: tokenizer)
-    spec = spec if settings.prompt is None else FAMILIES[settings.prompt]
+    spec = settings.prompt or recognised_prompt(folder, settings.model, lambda: tokenizer)
     plus, minus = answer_ids(tokenizer, spec.answer)
     against = f", {spec.answer.minus} is token {minus}" if minus is not None else ""
     yield "answers", f"{spec.answer.plus} is token {plus}{against} (Qwen3: 9693, 2152)"
