@@ -133,10 +133,14 @@ class QwenRerank(RerankAdapter, Serializable, BaseDocumentCompressor):
         return await self._reranker.run(self._compress, given)
 
     def _texts(self, documents: Sequence[str | Document]) -> list[str]:
-        content_of = self.document_formatter or (lambda document: document.page_content)
         if isinstance(documents, str) or not all(isinstance(d, str | Document) for d in documents):
             raise InvalidInputError("documents must be a list of texts or of LangChain's Documents")
-        return [d if isinstance(d, str) else document_of(content_of(d)) for d in documents]
+        return [d if isinstance(d, str) else self._text(d) for d in documents]
+
+    def _text(self, document: Document) -> str:
+        if self.document_formatter is None:
+            return document.page_content
+        return document_of(self.document_formatter(document))
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

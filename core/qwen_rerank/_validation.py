@@ -8,29 +8,15 @@ from typing import Any
 from qwen_rerank.errors import InvalidInputError
 
 
-def checked_query(query: Any) -> str:
-    """The query, see `checked_text`.
+def checked_query(query: Any, name: str = "query") -> str:
+    """The query, or an instruction, see `checked_text`.
 
     Raises:
         InvalidInputError: It is not a text, or it is blank.
     """
-    text = checked_text("query", query)
+    text = checked_text(name, query)
     if not text.strip():
-        raise InvalidInputError("query must hold a text, it is blank")
-    return text
-
-
-def checked_instruction(instruction: Any) -> str | None:
-    """The instruction, see `checked_text`; `None` stays.
-
-    Raises:
-        InvalidInputError: It is neither a text nor `None`, or it is blank.
-    """
-    if instruction is None:
-        return None
-    text = checked_text("instruction", instruction)
-    if not text.strip():
-        raise InvalidInputError("instruction must hold a text or be None, it is blank")
+        raise InvalidInputError(f"{name} must hold a text, it is blank")
     return text
 
 

@@ -104,11 +104,13 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
             "instruction": self.instruction,
+            **given,
         }
-        used.update(given)
-        results = self._reranker.rerank_queries(
-            self._phrasings(query), texts, merge=self.query_merge, **used
-        )
+        if self.query_expander is None:
+            results = self._reranker.rerank(query, texts, **used)
+        else:
+            queries = self._phrasings(query)
+            results = self._reranker.rerank_queries(queries, texts, merge=self.query_merge, **used)
         if self.feedback is None or not texts:
             return results, None
         seconds = time.perf_counter() - start
@@ -121,8 +123,6 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
         return self.query_expander(query)
 
     def _phrasings(self, query: str) -> list[str]:
-        if self.query_expander is None:
-            return [query]
         checked_query(query)
         try:
             answer = self._expand(query)

@@ -39,7 +39,8 @@ class Call:
     """Called with the scores of each request of this call, before they are ranked."""
     started: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
     """The start of time limits that count from the call, such as a remote scorer's `timeout`."""
-    _cancelled: bool = False
+    cancelled: bool = field(default=False, init=False)
+    """Whether nobody waits for the result any more."""
     _on_cancel: list[Callable[[], object]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,15 +53,10 @@ class Call:
         finally:
             _current.reset(token)
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more."""
-        return self._cancelled
-
     def cancel(self) -> None:
         """Stop the work: nobody waits for its result any more."""
         with self._lock:
-            self._cancelled = True
+            self.cancelled = True
             stops, self._on_cancel = self._on_cancel, []
         for stop in stops:
             stop()
@@ -69,7 +65,7 @@ class Call:
     def stopping(self, stop: Callable[[], object]) -> Iterator[None]:
         """Call `stop` if the call is cancelled inside, or at once if it already is."""
         with self._lock:
-            cancelled = self._cancelled
+            cancelled = self.cancelled
             if not cancelled:
                 self._on_cancel.append(stop)
         if cancelled:

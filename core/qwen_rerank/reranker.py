@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
@@ -92,14 +92,7 @@ class Reranker:
             InvalidInputError: An argument is not of the kind said above.
             ScorerError: There are no scores; see `on_error`.
         """
-        [ranking] = self.rerank_many(
-            [query],
-            [documents],
-            top_n=top_n,
-            score_threshold=score_threshold,
-            instruction=instruction,
-        )
-        return ranking
+        return self._rankings([(query, documents)], top_n, score_threshold, instruction)[0]
 
     def rerank_many(
         self,
@@ -124,14 +117,15 @@ class Reranker:
         Returns:
             What `rerank` returns, for each query.
         """
-        check_limits(top_n, score_threshold)
-        many = self._candidates(queries, documents_per_query, instruction)
-        with self.tracing.reranking([candidates.given for candidates in many], top_n) as note:
-            outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
-            pairs = zip(many, outcomes, strict=True)
-            rankings = [above(self._ranking(*pair), score_threshold)[:top_n] for pair in pairs]
-            note(rankings)
-        return rankings
+        check_list("queries", queries)
+        check_list("documents_per_query", documents_per_query, "lists")
+        if len(queries) != len(documents_per_query):
+            raise InvalidInputError(
+                f"wanted one list of documents for each of {len(queries)} queries, "
+                f"got {len(documents_per_query)}"
+            )
+        given = zip(queries, documents_per_query, strict=True)
+        return self._rankings(given, top_n, score_threshold, instruction)
 
     def rerank_queries(
         self,
@@ -205,22 +199,23 @@ class Reranker:
                 call.cancel()
                 raise
 
-    def _candidates(
+    def _rankings(
         self,
-        queries: Sequence[str],
-        documents_per_query: Sequence[Sequence[str]],
+        given: Iterable[tuple[str, Sequence[str]]],
+        top_n: int | None,
+        score_threshold: float | None,
         instruction: str | None,
-    ) -> list[Candidates]:
-        check_list("queries", queries)
-        check_list("documents_per_query", documents_per_query, "lists")
-        if len(queries) != len(documents_per_query):
-            raise InvalidInputError(
-                f"wanted one list of documents for each of {len(queries)} queries, "
-                f"got {len(documents_per_query)}"
-            )
+    ) -> list[list[RerankResult]]:
+        """Of each query with its documents."""
+        check_limits(top_n, score_threshold)
         instruction = self.instruction if instruction is None else instruction
-        given = zip(queries, documents_per_query, strict=True)
-        return [Candidates(RerankRequest(q, d, instruction), self.prefilter) for q, d in given]
+        many = [Candidates(RerankRequest(q, d, instruction), self.prefilter) for q, d in given]
+        with self.tracing.reranking([candidates.given for candidates in many], top_n) as note:
+            outcomes = self._batch_scorer.score_batch([candidates.request for candidates in many])
+            pairs = zip(many, outcomes, strict=True)
+            rankings = [above(self._ranking(*pair), score_threshold)[:top_n] for pair in pairs]
+            note(rankings)
+        return rankings
 
     def _ranking(self, candidates: Candidates, outcome: Outcome) -> list[RerankResult]:
         if not isinstance(outcome, ScorerError):

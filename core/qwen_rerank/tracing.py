@@ -106,14 +106,14 @@ class ExchangeSpan:
 @contextmanager
 def exchange_span(url: str) -> Iterator[ExchangeSpan]:
     """The span of one POST to a server."""
-    with _span("POST", client=True) as span:
+    with _span("POST", **_client_kind()) as span:
         if span is not None:
             span.set_attributes(_post_attributes(url))
         yield ExchangeSpan(_context_headers(), span)
 
 
 @contextmanager
-def _span(name: str, *, client: bool = False) -> Iterator[Span | None]:
+def _span(name: str, **options: Any) -> Iterator[Span | None]:
     """A current span; `None` where nobody records. Of an exception it holds the class alone.
 
     The message of an exception may quote a user's text.
@@ -123,7 +123,7 @@ def _span(name: str, *, client: bool = False) -> Iterator[Span | None]:
         yield None
         return
     with tracer.start_as_current_span(
-        name, kind=_kind(client), record_exception=False, set_status_on_exception=False
+        name, record_exception=False, set_status_on_exception=False, **options
     ) as span:
         try:
             yield span if span.is_recording() else None
@@ -159,10 +159,12 @@ def _fail(span: Span, error_type: str) -> None:
     span.set_status(StatusCode.ERROR)
 
 
-def _kind(client: bool) -> SpanKind:
+def _client_kind() -> dict[str, SpanKind]:
+    if _tracer() is None:
+        return {}
     from opentelemetry.trace import SpanKind
 
-    return SpanKind.CLIENT if client else SpanKind.INTERNAL
+    return {"kind": SpanKind.CLIENT}
 
 
 def _texts(request: RerankRequest) -> Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from qwen_rerank._validation import checked_documents, checked_instruction, checked_query
+from qwen_rerank._validation import checked_documents, checked_query
 from qwen_rerank.errors import ConfigError, ScorerError
 
 
@@ -55,7 +55,9 @@ class RerankRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "query", checked_query(self.query))
         object.__setattr__(self, "documents", checked_documents(self.documents))
-        object.__setattr__(self, "instruction", checked_instruction(self.instruction))
+        if self.instruction is not None:
+            checked = checked_query(self.instruction, "instruction")
+            object.__setattr__(self, "instruction", checked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_truncation_is_said_of_each_result(tiny_model: Path) -> None:
         ({"documents": None}, "documents must be a list of texts, got NoneType"),
         ({"documents": {"a"}}, "documents must be a list of texts, got set"),
         ({"documents": ["a", 7]}, r"documents\[1\] must be a text, got int"),
-        ({"instruction": " "}, "instruction must hold a text or be None"),
+        ({"instruction": " "}, "instruction must hold a text, it is blank"),
         ({"top_n": 0}, "top_n must be a whole number from 1, or None, got 0"),
         ({"top_n": True}, "top_n must .*, got True"),
         ({"top_n": 2.0}, "top_n must .*, got 2.0"),

@@ -29,23 +29,20 @@ def start_on_device_thread(device: torch.device, work: Callable[[], bool]) -> No
         device: Where the work is done.
         work: Runs with the caller's number of torch threads.
     """
-    count = torch.get_num_threads()
-    _executor(device).submit(_work, device, count, work)
+    executor = _executors.get(device)
+    if executor is None:  # another thread may be faster with its own
+        executor = _executors.setdefault(device, ThreadPoolExecutor(1, f"qwen-rerank {device}"))
+    executor.submit(_work, executor, device, torch.get_num_threads(), work)
 
 
-def _executor(device: torch.device) -> ThreadPoolExecutor:
-    if device not in _executors:
-        made = ThreadPoolExecutor(1, f"qwen-rerank {device}")
-        return _executors.setdefault(device, made)  # another thread may have been faster
-    return _executors[device]
-
-
-def _work(device: torch.device, threads: int, work: Callable[[], bool]) -> None:
+def _work(
+    executor: ThreadPoolExecutor, device: torch.device, threads: int, work: Callable[[], bool]
+) -> None:
     if torch.get_num_threads() != threads:  # each thread has its own number
         torch.set_num_threads(threads)
     while work():
         try:
-            _executor(device).submit(_work, device, threads, work)
+            executor.submit(_work, executor, device, threads, work)
         except RuntimeError:  # the interpreter ends: nobody else gets a turn any more
             continue
         return

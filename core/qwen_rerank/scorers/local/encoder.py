@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from tokenizers import Tokenizer
 
@@ -60,11 +61,6 @@ class _Frame:
     """Its tokens where the document is cut; else document and tail are tokenised as one."""
     suffix: list[int]
 
-    @property
-    def tokens(self) -> int:
-        """All but a document's."""
-        return len(self.prefix) + len(self.tail_ids) + len(self.suffix)
-
 
 class PromptEncoder:
     """Builds the prompts of one model from its tokenizer and its `PromptSpec`.
@@ -91,7 +87,9 @@ class PromptEncoder:
         place = next(i for i, piece in enumerate(pieces) if DOCUMENT in piece)
         before, self._tail = pieces[place].split(DOCUMENT)
         shared, self._lead = _cut_before_space(before)
-        self._before, self._after = [*pieces[:place], shared], pieces[place + 1 :]
+        before_document, after = [*pieces[:place], shared], pieces[place + 1 :]
+        self._before = [self._control.get(piece, piece) for piece in before_document]
+        self._after = [self._control.get(piece, piece) for piece in after]
 
     def encode(self, request: RerankRequest, max_length: int | None = None) -> EncodedQuery:
         """Tokenise one query and its documents.
@@ -152,17 +150,11 @@ class PromptEncoder:
         lead, tail = self._lead.format(**texts), self._tail.format(**texts)
         return _Frame(prefix, lead, tail, self.encode_texts([tail])[0], suffix)
 
-    def _join(self, pieces: Sequence[str], texts: Mapping[str, str]) -> list[int]:
-        """The ids of pieces of the template, of which only control tokens act as control."""
-        written = [piece.format(**texts) for piece in pieces if piece not in self._control]
+    def _join(self, pieces: Sequence[str | int], texts: Mapping[str, str]) -> list[int]:
+        """The ids of pieces of the template: texts, and the numbers of control tokens."""
+        written = [piece.format(**texts) for piece in pieces if isinstance(piece, str)]
         ids = iter(self.encode_texts(written))
-        joined: list[int] = []
-        for piece in pieces:
-            if piece in self._control:
-                joined.append(self._control[piece])
-            else:
-                joined += next(ids)
-        return joined
+        return [*chain.from_iterable(next(ids) if isinstance(p, str) else [p] for p in pieces)]
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenise user text, in which control tokens are text unless the spec says not."""
@@ -177,11 +169,12 @@ class PromptEncoder:
     def _room(self, frame: _Frame, max_length: int | None, least: int = 1) -> int:
         """How many tokens of a document fit."""
         limit = min(max_length or self.max_positions, self.max_positions)
-        room = limit - frame.tokens
+        taken = len(frame.prefix) + len(frame.tail_ids) + len(frame.suffix)
+        room = limit - taken
         if room < least:
             wanted = "a document" if least == 1 else f"windows of at least {least} tokens"
             raise InvalidInputError(
-                f"instruction and query with the prompt take {frame.tokens} tokens, which leaves "
+                f"instruction and query with the prompt take {taken} tokens, which leaves "
                 f"no room for {wanted} within max_length={limit}; shorten them or raise max_length"
             )
         return room

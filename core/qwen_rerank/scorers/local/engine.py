@@ -6,30 +6,25 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from concurrent.futures import Future
+from typing import cast
 
 import torch
-from torch import Tensor
 
 from qwen_rerank._threads import reset_after_fork
 from qwen_rerank.call import BatchReport, current_call
 from qwen_rerank.errors import ScorerError
-from qwen_rerank.scorers.local.attention import NAME, running
-from qwen_rerank.scorers.local.batch import PackedBatch, Segment
+from qwen_rerank.scorers.local.batch import Segment
 from qwen_rerank.scorers.local.checkpoint import Checkpoint
 from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
-from qwen_rerank.scorers.local.cpu.packed_linear import pack_linears, padded
 from qwen_rerank.scorers.local.device_thread import start_on_device_thread
 from qwen_rerank.scorers.local.encoder import EncodedQuery
 from qwen_rerank.scorers.local.gpu.fused_model import fuses
 from qwen_rerank.scorers.local.gpu.fused_pass import FusedPass
-from qwen_rerank.scorers.local.last_token import only_last_tokens
-from qwen_rerank.scorers.local.padded import last_hidden
-from qwen_rerank.scorers.local.queued_query import DocumentOdds, QueuedQuery
-from qwen_rerank.scorers.local.scheduler import (
-    ScheduledBatch,
-    Scheduler,
-)
+from qwen_rerank.scorers.local.packed_pass import PackedPass
+from qwen_rerank.scorers.local.padded_pass import PaddedPass
+from qwen_rerank.scorers.local.queued_query import DocumentOdds, QueryOdds, QueuedQuery
+from qwen_rerank.scorers.local.scheduler import ScheduledBatch, Scheduler
 from qwen_rerank.throughput import Throughput
 
 logger = logging.getLogger(__name__)
@@ -61,27 +56,14 @@ class Engine:
     """
 
     def __init__(self, checkpoint: Checkpoint, tokens_per_pass: int | None = None) -> None:
-        self._backbone = checkpoint.backbone
         self._answer = checkpoint.answer
         self._start()
         reset_after_fork(self._start)
         self._packs = checkpoint.packs
-        fused = self._packs and fuses(self._backbone)
-        self._fused = FusedPass(self._backbone) if fused else None
-        self._packed = self._fused is None and self._prepare(self._backbone)
-        self._budget = tokens_per_pass or self._best_budget()
-
-    def _prepare(self, backbone: Any) -> bool:
-        """Change the model for the passes of this engine; whether its weights are packed."""
-        backbone.set_attn_implementation(NAME if self._packs else "sdpa")
-        if not self._packs:
-            return False
-        only_last_tokens(backbone)
-        return pack_linears(backbone)
-
-    def _best_budget(self) -> int:
-        kind = self._answer.device.type
-        return PACKED_TOKENS_PER_PASS if self._packed else TOKENS_PER_PASS.get(kind, 4096)
+        best = TOKENS_PER_PASS.get(self._answer.device.type, 4096)
+        self._last_hidden = _pass_of(checkpoint, tokens_per_pass or best)
+        packed = isinstance(self._last_hidden, PackedPass) and self._last_hidden.weights_packed
+        self._budget = tokens_per_pass or (PACKED_TOKENS_PER_PASS if packed else best)
 
     def _start(self) -> None:
         """With an empty queue; in a forked child too, which lacks the device's thread."""
@@ -90,7 +72,7 @@ class Engine:
         self._throughput = Throughput()
         self._running = False
 
-    def log_odds(self, queries: Iterable[EncodedQuery]) -> list[list[DocumentOdds] | ScorerError]:
+    def log_odds(self, queries: Iterable[EncodedQuery]) -> list[QueryOdds]:
         """The log-odds of each query's documents, in the order they came.
 
         The first queries are scored while the next ones are still made, if they are made one by
@@ -114,7 +96,7 @@ class Engine:
                     self._add(queued[-1])
                     if call.cancelled:
                         self._cancel(queued)
-                return list(map(_odds_or_error, queued))
+                return list(map(Future.result, [query.result for query in queued]))
             finally:
                 self._cancel(queued)
 
@@ -185,33 +167,28 @@ class Engine:
     @torch.inference_mode()
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         """The odds of each document; where memory runs out, each half is tried alone."""
-        tokens = sum(len(s.ids) for s in segments)
         try:
-            hidden = self._last_hidden(segments, tokens)
-            return (hidden.float() @ self._answer).tolist()
+            return (self._last_hidden(segments).float() @ self._answer).tolist()
         except torch.cuda.OutOfMemoryError as error:
             if len(segments) == 1:
                 return _no_memory(segments[0], error)
         # outside the handler, so that the error's frames no longer hold the pass's tensors
+        return self._odds_of_halves(segments)
+
+    def _odds_of_halves(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         torch.cuda.empty_cache()
-        half = len(segments) // 2
+        half, tokens = len(segments) // 2, sum(len(s.ids) for s in segments)
         self._budget = min(self._budget, max(tokens // 2, MIN_BUDGET))
         return [*self._odds(segments[:half]), *self._odds(segments[half:])]
 
-    def _last_hidden(self, segments: Sequence[Segment], tokens: int) -> Tensor:
-        """The hidden state at the end of each document, of shape (documents, hidden)."""
-        if self._fused is not None:
-            return self._fused(segments)
-        device = self._answer.device
-        if not self._packs:
-            return last_hidden(self._backbone, segments, device, self._budget)
-        padding = padded(tokens) - tokens if self._packed else 0
-        batch = PackedBatch(segments, device, padding)
-        with running(batch):
-            hidden: Tensor = self._backbone(
-                input_ids=batch.ids, position_ids=batch.positions, use_cache=False
-            ).last_hidden_state
-        return hidden[0, batch.ends]
+
+def _pass_of(checkpoint: Checkpoint, budget: int) -> PackedPass | FusedPass | PaddedPass:
+    """What gives the hidden state at the end of each document, of shape (documents, hidden)."""
+    if not checkpoint.packs:
+        return PaddedPass(checkpoint.backbone, budget)
+    if fuses(checkpoint.backbone):
+        return FusedPass(checkpoint.backbone)
+    return PackedPass(checkpoint.backbone)
 
 
 def _report(batch: ScheduledBatch, start: float) -> BatchReport:
@@ -227,14 +204,6 @@ def _tell(batch: ScheduledBatch, report: BatchReport) -> None:
                 on_batch(report)
             except Exception as error:  # a listener's own failure costs nobody a score
                 logger.warning("a listener for batches failed: %r", error)
-
-
-def _odds_or_error(query: QueuedQuery) -> list[DocumentOdds] | ScorerError:
-    """An error of the model concerns this query; a refusal or a cancel is raised."""
-    try:
-        return query.result.result()
-    except ScorerError as error:
-        return error
 
 
 def _no_memory(segment: Segment, error: Exception) -> list[DocumentOdds]:

@@ -72,13 +72,12 @@ class LocalModel:
     """The one that the folder tells."""
     _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
 
-    def encoder(self, spec: PromptSpec | None) -> PromptEncoder:
-        """The builder of these prompts; without any, of the model's own.
+    def encoder(self, spec: PromptSpec) -> PromptEncoder:
+        """The builder of these prompts.
 
         Raises:
             ModelLoadError: The model was certainly made for other prompts.
         """
-        spec = spec or self.prompt
         if spec not in self._encoders:
             check_template(self.folder, spec)
             self._encoders[spec] = PromptEncoder(self.tokenizer, spec, self.max_positions)

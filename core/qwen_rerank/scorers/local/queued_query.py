@@ -15,6 +15,9 @@ from qwen_rerank.throughput import Work
 DocumentOdds = float | ScorerError
 """The log-odds of "yes" for one document, or why there are none."""
 
+QueryOdds = list[DocumentOdds] | ScorerError
+"""Those of all documents of a query, or why there are none."""
+
 
 @dataclass(eq=False, slots=True)
 class QueuedQuery:
@@ -25,7 +28,7 @@ class QueuedQuery:
     added: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of tests moves
     odds: list[DocumentOdds] = field(default_factory=list)
     """Of the first documents, in the caller's order."""
-    result: Future[list[DocumentOdds]] = field(default_factory=Future)
+    result: Future[QueryOdds] = field(default_factory=Future)
     """Of all documents."""
     alone: bool = False
     """Whether its next batch holds no other query, because a batch with several ones failed."""
@@ -53,6 +56,10 @@ class QueuedQuery:
             self.result.set_result(self.odds)
 
     def fail(self, error: BaseException) -> None:
-        """End without a result."""
-        if not self.result.done():
+        """End with an error: one of the model is the result, any other is raised."""
+        if self.result.done():
+            return
+        if isinstance(error, ScorerError):
+            self.result.set_result(error)
+        else:
             self.result.set_exception(error)

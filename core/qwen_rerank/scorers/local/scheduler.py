@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, takewhile
 
 from qwen_rerank.errors import DeadlineError
 from qwen_rerank.scorers.local.batch import Prefix, Segment
@@ -102,10 +103,11 @@ class Scheduler:
 
     def add(self, query: QueuedQuery) -> None:
         """Queue a query; without documents it is done."""
-        query.add([])
-        if query.left:
-            self._queue.append(query)
-            self._round.appendleft(query)  # its first turn comes next
+        if not query.left:
+            query.result.set_result([])
+            return
+        self._queue.append(query)
+        self._round.appendleft(query)  # its first turn comes next
 
     def cancel(self, query: QueuedQuery) -> None:
         """Remove a query, whatever is done of it."""
@@ -114,7 +116,7 @@ class Scheduler:
 
     def schedule(self, budget: int) -> ScheduledBatch:
         """The next batch: waiting documents of up to `budget` tokens, or one longer document."""
-        self._end_late()
+        self._remove_ended()
         batch, latest = ScheduledBatch(budget), self._prefixes.latest
         while (query := self._next(batch)) and batch.admits(query):
             share = batch.shares.get(query)
@@ -172,14 +174,12 @@ class Scheduler:
             self._round.append(query)
         self._oldest_is_next = not self._oldest_is_next
 
-    def _end_late(self) -> None:
+    def _remove_ended(self) -> None:
+        """Remove the queries that are done, and those that are too late."""
         now = time.monotonic()
         for query in self._queue:
             if query.call.ends is not None and query.call.ends <= now:
                 query.fail(DeadlineError("no scores before the deadline"))
-        self._remove_ended()
-
-    def _remove_ended(self) -> None:
         self._queue = [query for query in self._queue if not query.result.done()]
         self._round = deque(query for query in self._round if not query.result.done())
         if not self._queue:
@@ -198,10 +198,5 @@ def _copied(error: BaseException) -> BaseException:
 
 def _fitting(documents: Sequence[Sequence[int]], room: int) -> int:
     """How many of the first documents fit into `room` tokens."""
-    count = 0
-    for ids in documents:
-        room -= len(ids)
-        if room < 0:
-            break
-        count += 1
-    return count
+    totals = accumulate(map(len, documents))
+    return sum(1 for _ in takewhile(room.__ge__, totals))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import tee
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from qwen_rerank.errors import BadScoresError, ConfigError, MissingDependencyError, ScorerError
 from qwen_rerank.extras import require_extras
@@ -19,9 +19,9 @@ from qwen_rerank.scorers.local.hub import BUILTIN, local_folder
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scores
 
 if TYPE_CHECKING:
-    from qwen_rerank.scorers.local.encoder import EncodedQuery
-    from qwen_rerank.scorers.local.model import LocalModel
-    from qwen_rerank.scorers.local.queued_query import DocumentOdds
+    from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder
+    from qwen_rerank.scorers.local.engine import Engine
+    from qwen_rerank.scorers.local.queued_query import QueryOdds
 
 REQUESTS_IN_MEMORY = 64
 """How many requests are tokenised at a time; enough to fill all but the last pass."""
@@ -77,8 +77,7 @@ class LocalScorer(BatchScorer):
         """
         if not any(request.documents for request in requests):
             return [Scores() for _ in requests]
-        model = self._loaded()
-        encoder = model.encoder(self.prompt)
+        engine, encoder = self._resolved()[:2]
         outcomes: list[Outcome] = []
         for first in range(0, len(requests), REQUESTS_IN_MEMORY):
             part = requests[first : first + REQUESTS_IN_MEMORY]
@@ -86,16 +85,14 @@ class LocalScorer(BatchScorer):
             for_engine, encoded = tee(
                 encoder.encode(without_images(r), self.max_length) for r in part
             )
-            odds = model.engine.log_odds(for_engine)
+            odds = engine.log_odds(for_engine)
             outcomes += [
                 with_images(r.documents, self._outcome(o, e, encoder.spec))
                 for r, o, e in zip(part, odds, encoded, strict=True)
             ]
         return outcomes
 
-    def _outcome(
-        self, odds: Sequence[DocumentOdds] | ScorerError, encoded: EncodedQuery, spec: PromptSpec
-    ) -> Outcome:
+    def _outcome(self, odds: QueryOdds, encoded: EncodedQuery, spec: PromptSpec) -> Outcome:
         if isinstance(odds, ScorerError):
             return odds
         documents = []
@@ -115,7 +112,7 @@ class LocalScorer(BatchScorer):
 
     def load(self) -> None:
         """Load the model now instead of at the first call."""
-        self._loaded()
+        self._resolved()
 
     def unload(self) -> None:
         """Free the memory of the model; a later call loads it again.
@@ -125,8 +122,7 @@ class LocalScorer(BatchScorer):
         """
         from qwen_rerank.scorers.local.model import unload_model
 
-        _loaded_model.cache_clear()
-        _fingerprint.cache_clear()
+        _resolve.cache_clear()
         unload_model(self.model, self.device, self.dtype, self._answers, compiled=self.compiled)
 
     def __enter__(self) -> Self:
@@ -143,11 +139,12 @@ class LocalScorer(BatchScorer):
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
         """
-        return _fingerprint(self, _absolute(self.model))
+        return self._resolved().fingerprint
 
-    def _loaded(self) -> LocalModel:
-        model = _absolute(self.model)
-        return _loaded_model(model, self.device, self.dtype, self._answers, self.compiled)
+    def _resolved(self) -> _Resolved:
+        # a folder by its whole path: after `chdir`, a relative one may be another folder
+        folder = None if self.model == BUILTIN else local_folder(self.model)
+        return _resolve(self, str(folder or self.model))
 
     @property
     def _answers(self) -> tuple[str, str | None] | None:
@@ -169,32 +166,25 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
+class _Resolved(NamedTuple):
+    """What the settings of a scorer stand for, once its model is loaded."""
+
+    engine: Engine
+    encoder: PromptEncoder
+    fingerprint: str
+
+
 @lru_cache
-def _loaded_model(
-    model: str,
-    device: str | None,
-    dtype: str | None,
-    answers: tuple[str, str | None] | None,
-    compiled: bool,
-) -> LocalModel:
+def _resolve(scorer: LocalScorer, folder: str) -> _Resolved:
     """Cached, because resolving the device waits until a GPU has done its work."""
     from qwen_rerank.scorers.local.model import shared_model
 
-    return shared_model(model, device, dtype, answers, compiled=compiled)
-
-
-@lru_cache
-def _fingerprint(scorer: LocalScorer, folder: str) -> str:
-    model = scorer._loaded()  # noqa: SLF001 - its own module
+    answers = scorer._answers  # noqa: SLF001 - its own module
+    model = shared_model(folder, scorer.device, scorer.dtype, answers, compiled=scorer.compiled)
     prompt = scorer.prompt or model.prompt
     resolved = replace(scorer, model=folder, device=model.device, dtype=model.dtype, prompt=prompt)
-    return f"{resolved!r} at revision {model.revision}"
-
-
-def _absolute(model: str) -> str:
-    """A folder by its whole path: after `chdir`, a relative one may be another folder."""
-    folder = local_folder(model)
-    return model if folder is None or model == BUILTIN else str(folder)
+    encoder = model.encoder(prompt)
+    return _Resolved(model.engine, encoder, f"{resolved!r} at revision {model.revision}")
 
 
 def _sigmoid(odds: float) -> float:

@@ -40,15 +40,15 @@ class WindowScorer(LocalScorer):
 
     def _best(self, pairs: Sequence[tuple[RerankRequest, Scores]]) -> Iterator[Outcome]:
         """The outcomes of several requests, the further windows of long documents included."""
-        model = self._loaded()
-        encoder, encoded, owners = model.encoder(self.prompt), [], []
+        engine, encoder = self._resolved()[:2]
+        encoded, owners = [], []
         for request, scores in pairs:
             long = _truncated(scores)
             cut = replace(request, documents=[request.documents[i] for i in long])
             one, owner = encoder.encode_rest(cut, self.max_length, OVERLAP)
             encoded.append(one)
             owners.append([long[i] for i in owner])
-        many = model.engine.log_odds(encoded)
+        many = engine.log_odds(encoded)
         for (_, scores), odds, one, owner in zip(pairs, many, encoded, owners, strict=True):
             windows = self._outcome(odds, one, encoder.spec)
             yield _merged(scores, windows, owner) if isinstance(windows, Scores) else windows
