@@ -6,6 +6,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,16 @@ def scorer(dtype: str, model: str) -> LocalScorer:
 
 def found(dtype: str, model: str) -> list[Agreement]:
     """With the fp32 ranking of real texts."""
-    texts = [(case.query, case.documents) for case in read_cases()]
-    exact, low = scorer("float32", model), scorer(dtype, model)
-    return [agreement(exact.score(*one), low.score(*one)) for one in texts]
+    low = scorer(dtype, model)
+    pairs = zip(read_cases(), exact_scores(model), strict=True)
+    return [agreement(exact, low.score(case.query, case.documents)) for case, exact in pairs]
+
+
+@cache
+def exact_scores(model: str) -> list[list[float]]:
+    """In fp32, of each case."""
+    exact = scorer("float32", model)
+    return [exact.score(case.query, case.documents) for case in read_cases()]
 
 
 @pytest.mark.parametrize("dtype", LOW)

@@ -18,7 +18,11 @@ TASK = "Given a web search query, retrieve relevant passages that answer the que
 
 
 class OfficialReranker:
-    """Left-padded prompts, logits over the whole vocabulary, softmax over "no" and "yes"."""
+    """Left-padded prompts, logits over the whole vocabulary, softmax over "no" and "yes".
+
+    The model card computes the logits of every position and reads those of the last one; here
+    only the last ones are computed, which are the same and take a tenth of the time.
+    """
 
     def __init__(self, folder: Path, max_length: int = 8192) -> None:
         self.tokenizer = PreTrainedTokenizerFast(
@@ -48,7 +52,7 @@ class OfficialReranker:
     def score(
         self, query: str, documents: Sequence[str], instruction: str | None = None
     ) -> list[float]:
-        """P("yes") for each document, three at a time: logits over all positions are large."""
+        """P("yes") for each document, three at a time."""
         prompts = self.prompts(query, documents, instruction)
         batches = [prompts[start : start + 3] for start in range(0, len(prompts), 3)]
         return [score for batch in batches for score in self._scores(batch)]
@@ -59,7 +63,9 @@ class OfficialReranker:
             self.model.device
         )
         logits = self.model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            logits_to_keep=1,
         ).logits[:, -1, :]
         yes, no = (self.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
         answers = torch.stack([logits[:, no], logits[:, yes]], dim=1)

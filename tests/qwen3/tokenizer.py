@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +26,12 @@ _CODE = [f"<|{n}|>" for n in "fim_prefix fim_middle fim_suffix fim_pad repo_name
 _THOUGHT = ["<tool_response>", "</tool_response>", "<think>", "</think>"]
 
 
+@cache
 def build_tokenizer() -> Tokenizer:
-    """The tokenizer of the Qwen3 family: 151,643 ranks and 26 added tokens."""
+    """The tokenizer of the Qwen3 family: 151,643 ranks and 26 added tokens.
+
+    Built once in a process, which takes seconds: nobody may change it.
+    """
     ranks = load_tiktoken_bpe(str(_rank_file()))
     letters = bytes_to_unicode()
     spell = {token: "".join(letters[byte] for byte in token) for token in ranks}
