@@ -51,7 +51,7 @@ class LowPrecisionLinear(PackedLinear, ABC):
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        super().__init__(weight)
+        super().__init__(*weight.shape)
         self.bias = None if bias is None else bias.detach().clone()
 
     @abstractmethod

@@ -32,16 +32,16 @@ class PackedLinear(nn.Module):
     Source: the operators that torch's own compiler puts in the place of linear layers.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, out_features: int, in_features: int) -> None:
         super().__init__()
-        self.out_features, self.in_features = weight.shape
+        self.out_features, self.in_features = out_features, in_features
 
 
 class Fp32Linear(PackedLinear):
     """Of fp32 weights, without a bias."""
 
     def __init__(self, weight: Tensor) -> None:
-        super().__init__(weight)
+        super().__init__(*weight.shape)
         self.weight = _pack(weight.detach())
         self.multiply: Multiply = multiply
 
