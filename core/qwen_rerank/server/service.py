@@ -8,24 +8,20 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 from qwen_rerank.call import BatchReport, Call
-from qwen_rerank.errors import (
-    ConfigError,
-    DeadlineError,
-    OverloadedError,
-    QwenRerankError,
-)
+from qwen_rerank.errors import ConfigError, DeadlineError, OverloadedError, QwenRerankError
 from qwen_rerank.factory import load
 from qwen_rerank.server.limits import check_size
 from qwen_rerank.server.metrics import Metrics
+from qwen_rerank.server.open_requests import OpenRequests
 from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.recorder import make_recorder
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.server.truncation import Truncation
 from qwen_rerank.server.work import estimated_work, prompt_tokens
-from qwen_rerank.throughput import Throughput, Work
+from qwen_rerank.throughput import Work
 from qwen_rerank.types import RerankResult, Scores
 
 State = Literal["loading", "ready", "stopping", "failed"]
@@ -59,13 +55,12 @@ class Service:
         """Why the model did not load."""
         self.loaded = asyncio.Event()
         """Set when the state is no longer "loading"."""
-        self.abandoned: set[asyncio.Task[object]] = set()
-        """The requests that the end of the server cut off; their scorers may still work."""
         self._reranker = load(settings)
-        self._max_queue = max(settings.max_queue, settings.max_documents)
-        self._open: dict[asyncio.Task[object], Work] = {}
-        """The running requests."""
-        self._throughput = Throughput()
+        self._requests = OpenRequests(
+            max(settings.max_queue, settings.max_documents),
+            settings.deadline,
+            self.metrics.queue_items.set,
+        )
         self._truncation = Truncation(settings.model, settings.max_text)
 
     async def start(self) -> None:
@@ -100,12 +95,12 @@ class Service:
         """Refuse new requests from now on, and give the running ones some time to end."""
         if self.state != "stopping":
             self.state = "stopping"
-            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._give_up)
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._requests.give_up)
 
     async def stop(self) -> None:
         """End what still runs; the model is left to finish its batch."""
         self.state = "stopping"
-        self._give_up()
+        self._requests.give_up()
         if self.recorder is not None:
             await self.recorder.close()
 
@@ -135,7 +130,7 @@ class Service:
         self._check_state()
         texts, cut = await self._truncated(documents, max_tokens_per_doc)
         work = estimated_work(query, texts)
-        self._check_queue(work)
+        self._requests.check(work)
         rerank = partial(
             self._reranker.arerank,
             query,
@@ -171,16 +166,12 @@ class Service:
     @property
     def busy(self) -> bool:
         """Whether a thread may still load the model, or work for a request that was given up."""
-        return bool(self.abandoned) or not self.loaded.is_set()
+        return bool(self._requests.given_up) or not self.loaded.is_set()
 
     @property
     def waiting(self) -> int:
         """Documents of the requests that have no results yet."""
-        return self._queue.documents
-
-    @property
-    def _queue(self) -> Work:
-        return sum(self._open.values(), Work())
+        return self._requests.work.documents
 
     async def _in_time(
         self,
@@ -190,37 +181,14 @@ class Service:
     ) -> list[RerankResult]:
         """The results before the deadline and before the server ends."""
         call = Call(time.monotonic() + self.settings.deadline, self._observe, on_scores)
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._count(task, work)
         try:
-            with call.active():
+            with self._requests.opened(work), call.active():
                 async with asyncio.timeout(self.settings.deadline) as timeout:
                     return await rerank()
         except TimeoutError:
             if not timeout.expired():  # the scorer's own
                 raise
             raise DeadlineError(f"no scores within {self.settings.deadline:g} seconds") from None
-        except asyncio.CancelledError:
-            if task in self.abandoned:
-                task.uncancel()
-                raise OverloadedError(
-                    "the server is stopping, and this request took too long"
-                ) from None
-            raise
-        finally:
-            self._count(task, None)
-
-    def _count(self, task: asyncio.Task[object], work: Work | None) -> None:
-        if work is None:
-            del self._open[task]
-        else:
-            self._open[task] = work
-        self.metrics.queue_items.set(self.waiting)
-
-    def _give_up(self) -> None:
-        for task in self._open:
-            self.abandoned.add(task)
-            task.cancel()
 
     def _observe(self, report: BatchReport) -> None:
         """Called in the model's thread, once for each batch."""
@@ -232,20 +200,8 @@ class Service:
             self.metrics.queue_wait.observe(seconds)
 
     def _learn(self, report: BatchReport) -> None:
-        self.loop.call_soon_threadsafe(self._throughput.learn, report.tokens, report.seconds)
-
-    def _check_queue(self, work: Work) -> None:
-        """Refuse at once what would come too late, before it takes a thread.
-
-        The scheduler checks again, with the true number of tokens.
-        """
-        queue, limit = self._queue, self.settings.deadline
-        if queue.documents and queue.documents + work.documents > self._max_queue:
-            raise OverloadedError(
-                f"{queue.documents} documents wait, and {work.documents} more are too many for "
-                "the queue"
-            )
-        self._throughput.check(work, queue, limit=limit, left=limit)
+        throughput = self._requests.throughput
+        self.loop.call_soon_threadsafe(throughput.learn, report.tokens, report.seconds)
 
     def _check_state(self) -> None:
         if self.state == "loading":
