@@ -18,11 +18,12 @@ import numpy as np
 from qwen_rerank import LocalScorer
 from qwen_rerank.evaluation.bootstrap import estimates
 from qwen_rerank.evaluation.dataset import Dataset
-from qwen_rerank.evaluation.fusion import SMALLEST_PROBABILITY, fuse
+from qwen_rerank.evaluation.fusion import fuse
 from qwen_rerank.evaluation.journal import Reranked
 from qwen_rerank.evaluation.metrics import measure as figures_by_query
 from qwen_rerank.evaluation.reader import read_dataset
 from qwen_rerank.evaluation.run import Ranking
+from qwen_rerank.log_odds import log_odds
 from training.batching import Batcher
 from training.firststage import dense, lexical
 from training.heldout import held_out_sets
@@ -66,8 +67,7 @@ def shipped(folder: Path) -> Scores:
     local = LocalScorer(str(folder), device="cpu", dtype="float32")
 
     def score(query: str, documents: list[str]) -> np.ndarray:
-        yes = np.clip(local.score(query, documents), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-        return np.asarray(np.log(yes) - np.log1p(-yes))
+        return np.asarray([log_odds(one) for one in local.score(query, documents)])
 
     return score
 

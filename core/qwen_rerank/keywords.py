@@ -11,7 +11,7 @@ from qwen_rerank.lexical.prefilter import CutBy
 from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.dialects import Template
-from qwen_rerank.settings import DType, Engine, LongDocuments
+from qwen_rerank.settings import DType, EngineName, LongDocuments
 from qwen_rerank.types import Scorer
 
 
@@ -25,7 +25,7 @@ class ScorerKeywords(TypedDict, total=False):
     max_length: int
     long_documents: LongDocuments
     prompt: str | PromptSpec | None
-    engine: Engine
+    engine: EngineName
     compiled: bool
     base_url: str | Sequence[str] | None
     api_key: str | SecretStr | None

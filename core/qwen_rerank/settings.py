@@ -40,7 +40,7 @@ DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16", "int8"
 
 LongDocuments = Literal["cut", "best_window"]
 
-Engine = Literal["auto", "qwen", "sentence-transformers"]
+EngineName = Literal["auto", "qwen", "sentence-transformers"]
 
 
 def _base_urls(value: object) -> object:
@@ -97,7 +97,7 @@ class ScorerSettings(BaseModel):
     prompt: Annotated[PromptSpec, BeforeValidator(prompt_of)] | None = None
     """The family of the model: `"qwen3"`, `"r3"`, `"zerank"`, `"prism"` or `"ctxl"`; or a JSON file
     or `PromptSpec` of your own. `None` finds it out from the model's name and files."""
-    engine: Engine = "auto"
+    engine: EngineName = "auto"
     """What runs a model in this process: `"qwen"`, or `"sentence-transformers"` for encoders such
     as BGE's; `"auto"` looks at the folder and takes hub ids for Qwen's."""
     compiled: bool = False

@@ -10,7 +10,7 @@ from qwen_rerank.cli.options import add_settings, count, given_settings
 from qwen_rerank.ray.actors import Actors
 from qwen_rerank.ray.columns import Columns
 from qwen_rerank.ray.job import BulkJob
-from qwen_rerank.ray.report import Report
+from qwen_rerank.ray.report import BulkReport
 from qwen_rerank.ray.settings import BulkSettings
 
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise
 
 
-def _show(report: Report) -> None:
+def _show(report: BulkReport) -> None:
     print(f"{report.rows} rows are in the output")
     if report.unscored:
         print(f"{report.unscored} of them lack a score, such as:", file=sys.stderr)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from qwen_rerank.log_odds import log_odds
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -27,7 +29,7 @@ def agreement(scores: Sequence[float], others: Sequence[float]) -> Agreement:
         scores: P("yes"), one or more.
         others: The same documents' in the other way.
     """
-    moves = [abs(_log_odds(a) - _log_odds(b)) for a, b in zip(scores, others, strict=True)]
+    moves = [abs(log_odds(a) - log_odds(b)) for a, b in zip(scores, others, strict=True)]
     return Agreement(kendall_tau(scores, others), max(moves), sum(moves) / len(moves))
 
 
@@ -44,9 +46,3 @@ def kendall_tau(scores: Sequence[float], others: Sequence[float]) -> float:
 
 def _sign(number: float) -> int:
     return (number > 0) - (number < 0)
-
-
-def _log_odds(score: float) -> float:
-    """Scores near 0 and 1 are cut where double precision ends."""
-    score = min(max(score, 1e-300), 1 - 2**-53)
-    return math.log(score) - math.log1p(-score)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 from qwen_rerank.evaluation.journal import Reranked
 from qwen_rerank.evaluation.run import Ranking
-
-SMALLEST_PROBABILITY = 1e-15
-"""Probabilities are kept this far from 0 and 1, where their log odds are infinite."""
+from qwen_rerank.log_odds import log_odds
 
 
 def fuse(before: Ranking, reranked: Reranked) -> Ranking:
@@ -23,7 +20,7 @@ def fuse(before: Ranking, reranked: Reranked) -> Ranking:
     """
     if reranked.not_reranked is not None:
         return before
-    odds = {document: _log_odds(score) for document, score in reranked.ranking if score >= 0}
+    odds = {document: log_odds(score) for document, score in reranked.ranking if score >= 0}
     both = [(document, score) for document, score in before if document in odds]
     first = _standardised([score for _, score in both])
     second = _standardised([odds[document] for document, _ in both])
@@ -32,11 +29,6 @@ def fuse(before: Ranking, reranked: Reranked) -> Ranking:
     rest = [document for document, _ in before if document not in odds]
     lowest = min(means, default=0.0)
     return fused + [(document, lowest - rank) for rank, document in enumerate(rest, start=1)]
-
-
-def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, SMALLEST_PROBABILITY), 1 - SMALLEST_PROBABILITY)
-    return math.log(bounded) - math.log1p(-bounded)
 
 
 def _standardised(values: Sequence[float]) -> list[float]:

@@ -22,7 +22,7 @@ LSA = "lsa"
 STAGES = ("faiss", "bm25", "given")
 
 
-class Index(Protocol):
+class SearchIndex(Protocol):
     """Texts that can be searched."""
 
     def search_many(
@@ -69,7 +69,7 @@ def _given(dataset: Dataset, depth: int) -> Run:
     }
 
 
-def _search(dataset: Dataset, depth: int, make: Callable[[list[str]], Index]) -> Run:
+def _search(dataset: Dataset, depth: int, make: Callable[[list[str]], SearchIndex]) -> Run:
     if dataset.pools is None:
         return _found(dataset, list(dataset.queries), list(dataset.documents), make, depth)
     run: dict[str, list[tuple[str, float]]] = {}
@@ -82,7 +82,7 @@ def _found(
     dataset: Dataset,
     queries: list[str],
     pool: list[str],
-    make: Callable[[list[str]], Index],
+    make: Callable[[list[str]], SearchIndex],
     depth: int,
 ) -> dict[str, list[tuple[str, float]]]:
     index = make([dataset.documents[document] for document in pool])

@@ -27,7 +27,7 @@ from qwen_rerank.types import RerankResult
 
 DAY = 86_400
 
-_ANSWER = (
+_INSERT_ANSWER = (
     "INSERT INTO rerankings (id, time, documents, reranked, ranking, shown, adopted, judged) "
     "VALUES (?, ?, 0, 0, '[]', 0, ?, ?)"
 )
@@ -182,7 +182,7 @@ class FeedbackStore:
         check_adopted(adopted)
         now = time.time()
         with self.database.writing() as connection:
-            connection.execute(_ANSWER, (str(uuid.uuid4()), now, adopted, now))
+            connection.execute(_INSERT_ANSWER, (str(uuid.uuid4()), now, adopted, now))
 
     def judged(self) -> list[JudgedRanking]:
         """Every ranking whose relevant documents are known, oldest first.

@@ -14,7 +14,7 @@ from qwen_rerank.ray.columns import Columns
 from qwen_rerank.ray.dataset import map_rows
 from qwen_rerank.ray.failures import reason_of_failure
 from qwen_rerank.ray.files import Format, Place, file_format
-from qwen_rerank.ray.report import Report, make_report
+from qwen_rerank.ray.report import BulkReport, count_rows
 from qwen_rerank.ray.settings import BulkSettings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class BulkJob:
     actors: Actors = field(default_factory=Actors)
     rows_per_file: int = 1000
 
-    def run(self) -> Report:
+    def run(self) -> BulkReport:
         """Do what is left to do; then count what the target holds.
 
         Raises:
@@ -72,7 +72,7 @@ class BulkJob:
         score = self._score_lines if kind == "jsonl" else self._score_parquet
         with reason_of_failure():
             score(source, target, progress)
-        return make_report(target, progress / "rows", kind)
+        return count_rows(target, progress / "rows", kind)
 
     def _claim(self, target: Place, progress: Place, kind: Format) -> None:
         """Make sure that scores of two jobs never mix."""

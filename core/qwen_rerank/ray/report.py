@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BulkReport:
     """What the target of a job holds."""
 
     rows: int
@@ -26,8 +26,8 @@ class Report:
     """Of the first of them."""
 
 
-def make_report(target: Place, done: Place, kind: Format) -> Report:
-    """Count.
+def count_rows(target: Place, done: Place, kind: Format) -> BulkReport:
+    """Count the rows that a job has written, and those without scores.
 
     Args:
         target: The output.
@@ -39,7 +39,7 @@ def make_report(target: Place, done: Place, kind: Format) -> Report:
     rows = dataset(done.path, filesystem=done.filesystem, format="parquet").count_rows()
     errors = _line_errors(target) if kind == "jsonl" else _parquet_errors(target)
     reasons = list(islice(errors, SHOWN))
-    return Report(rows, len(reasons) + sum(1 for _ in errors), reasons)
+    return BulkReport(rows, len(reasons) + sum(1 for _ in errors), reasons)
 
 
 def _line_errors(target: Place) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model
 from pydantic_core import PydanticCustomError
 
 from qwen_rerank import __version__
+from qwen_rerank.log_odds import log_odds
 from qwen_rerank.server.ranking import ServedRanking
 from qwen_rerank.server.schemas import (
     CANDIDATES,
@@ -20,7 +21,6 @@ from qwen_rerank.server.schemas import (
     Text,
     TextsBody,
     TopN,
-    logit,
     text_of,
     usage,
 )
@@ -104,14 +104,14 @@ class DashScopeBody(RerankBody):
         }
 
 
-_OBJECT = {"type": "object", "properties": {"text": NON_BLANK}, "required": ["text"]}
+_QUERY_OBJECT = {"type": "object", "properties": {"text": NON_BLANK}, "required": ["text"]}
 
 
 class RankingsBody(RankingBody):
     """NVIDIA's retriever, whose scores are log-odds."""
 
     query: Annotated[
-        Text, BeforeValidator(text_of), WithJsonSchema({"anyOf": [NON_BLANK, _OBJECT]})
+        Text, BeforeValidator(text_of), WithJsonSchema({"anyOf": [NON_BLANK, _QUERY_OBJECT]})
     ]
     """The search query, which may be an object with a text."""
     passages: Annotated[list[Document], *CANDIDATES]
@@ -125,7 +125,7 @@ class RankingsBody(RankingBody):
     def reply(self, ranking: ServedRanking) -> Any:
         """The results in `rankings`."""
         rankings = [
-            {"index": result.index, "logit": logit(result.score)}
+            {"index": result.index, "logit": log_odds(result.score)}
             for result in ranking.results
             if result.score is not None
         ]
@@ -153,7 +153,7 @@ def _as_list(documents: Any) -> Any:
 _ONE_TEXT = {
     "anyOf": [NON_BLANK, {"type": "array", "items": NON_BLANK, "minItems": 1, "maxItems": 1}]
 }
-_TEXTS = {
+_ONE_OR_MORE_TEXTS = {
     "anyOf": [
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -168,9 +168,9 @@ class ScoreBody(RankingBody):
         validation_alias=AliasChoices("text_1", "queries", "data_1", "query")
     )
     """The search query."""
-    texts: Annotated[list[Text], *CANDIDATES, BeforeValidator(_as_list), WithJsonSchema(_TEXTS)] = (
-        Field(validation_alias=AliasChoices("text_2", "documents", "data_2"))
-    )
+    texts: Annotated[
+        list[Text], *CANDIDATES, BeforeValidator(_as_list), WithJsonSchema(_ONE_OR_MORE_TEXTS)
+    ] = Field(validation_alias=AliasChoices("text_2", "documents", "data_2"))
     """The texts to score."""
     top_n: None = None
 

@@ -56,7 +56,7 @@ _RANKING = ServedRanking(
 _FEEDBACK = {"id": _ID, "relevant": [1], "adopted": True}
 _ANSWER = {"reranked": False, "adopted": True}
 
-Example = tuple[dict[str, Any], Any, Any]
+ApiExample = tuple[dict[str, Any], Any, Any]
 """A JSON schema, a request, and its reply."""
 
 _REFUSALS = {
@@ -81,7 +81,7 @@ _FEEDBACK_REFUSALS = {
 }
 
 
-def _ranking(model: type[RankingBody], request: dict[str, Any]) -> Example:
+def _ranking(model: type[RankingBody], request: dict[str, Any]) -> ApiExample:
     """A request for a ranking with the reply that it gets."""
     reply = model.read(request, len(_TEXTS)).reply(_RANKING)
     if isinstance(reply, dict) and "created" in reply:
@@ -90,7 +90,7 @@ def _ranking(model: type[RankingBody], request: dict[str, Any]) -> Example:
 
 
 def _api(
-    examples: dict[str, Example],
+    examples: dict[str, ApiExample],
     description: str = "The ranking, best first",
     refusals: dict[int, str] = _REFUSALS,
 ) -> dict[str, Any]:
@@ -129,7 +129,7 @@ _NESTED = {
     "properties": {"input": _SCHEMA, "parameters": _PARAMETERS},
     "required": ["input"],
 }
-_OTHERS: dict[str, Example] = {
+_OTHERS: dict[str, ApiExample] = {
     "texts": _ranking(TextsBody, {"query": EN_QUERY, "texts": _TEXTS}),
     "docs": _ranking(DocsBody, {"query": EN_QUERY, "docs": _TEXTS, "k": 2}),
     "candidates": _ranking(

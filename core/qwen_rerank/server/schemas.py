@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from typing import Annotated, Any, ClassVar, Self
 
@@ -21,11 +19,12 @@ from pydantic_core import PydanticCustomError
 
 from qwen_rerank._validation import checked_text
 from qwen_rerank.errors import RequestTooLargeError
+from qwen_rerank.log_odds import log_odds
 from qwen_rerank.rows import rows
 from qwen_rerank.server.ranking import ServedRanking
 
-_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-_DOCUMENT = {"anyOf": [{"type": "string"}, _OBJECT]}
+_TEXT_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+_DOCUMENT = {"anyOf": [{"type": "string"}, _TEXT_OBJECT]}
 NON_BLANK = {"type": "string", "pattern": r"\S"}
 """The JSON schema of a query or an instruction."""
 
@@ -132,7 +131,7 @@ class RankingBody(Body):
 
     def shown(self, score: float | None) -> float | None:
         """A score as the client wants it."""
-        return logit(score) if self.raw_scores and score is not None else score
+        return log_odds(score) if self.raw_scores and score is not None else score
 
 
 class RerankBody(RankingBody):
@@ -232,9 +231,3 @@ class TextsBody(RankingBody):
 def usage(ranking: ServedRanking) -> dict[str, int]:
     """The tokens of a ranking, in the words of OpenAI; a reranker writes none."""
     return {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
-
-
-def logit(score: float) -> float:
-    """The log-odds of a probability; finite for 0 and 1, too."""
-    probability = min(max(score, sys.float_info.min), 1 - sys.float_info.epsilon)
-    return math.log(probability / (1 - probability))

@@ -19,7 +19,7 @@ from transformers import AttentionInterface
 from qwen_rerank.scorers.local.batch import PackedBatch
 from qwen_rerank.scorers.local.cpu.bf16_attention import fused
 
-NAME = "qwen_rerank_packs"
+PACKED_ATTENTION = "qwen_rerank_packs"
 BLOCK = 64
 """Rows whose scores are worked out at once on a CPU: few enough to stay in its cache."""
 
@@ -74,7 +74,7 @@ def attend(
     return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
-AttentionInterface.register(NAME, attend)
+AttentionInterface.register(PACKED_ATTENTION, attend)
 
 
 def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place

@@ -14,7 +14,7 @@ from qwen_rerank.errors import ConfigError
 from qwen_rerank.scorers.local.attention import attend
 from qwen_rerank.scorers.local.cpu.packed_linear import Fp32Linear, Multiply, multiply
 
-NAME = "qwen_rerank_packs_compiled"
+COMPILED_ATTENTION = "qwen_rerank_packs_compiled"
 
 
 def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
@@ -31,8 +31,8 @@ def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
     """
     model: Any = backbone
     opaque = cast(Any, torch.compiler).disable(attend)
-    AttentionInterface.register(NAME, opaque)
-    model.set_attn_implementation(NAME)
+    AttentionInterface.register(COMPILED_ATTENTION, opaque)
+    model.set_attn_implementation(COMPILED_ATTENTION)
     try:
         for layer in model.layers[:-1]:
             _hide_products(layer)
@@ -53,7 +53,7 @@ def _hide_products(layer: nn.Module) -> None:
 @cache
 def _opaque_multiply() -> Multiply:
     operator: Any = torch.library.custom_op(
-        f"{NAME}::multiply",
+        f"{COMPILED_ATTENTION}::multiply",
         multiply,
         mutates_args=(),
         schema="(Tensor rows, Tensor weight, SymInt width) -> Tensor",

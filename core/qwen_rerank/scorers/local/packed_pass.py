@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qwen_rerank.scorers.local.attention import NAME, running
+from qwen_rerank.scorers.local.attention import PACKED_ATTENTION, running
 from qwen_rerank.scorers.local.batch import PackedBatch, Segment
 from qwen_rerank.scorers.local.cpu.packed_linear import pack_linears, padded
 from qwen_rerank.scorers.local.last_token import only_last_tokens
@@ -22,7 +22,7 @@ class PackedPass:
     """
 
     def __init__(self, backbone: Any) -> None:
-        backbone.set_attn_implementation(NAME)
+        backbone.set_attn_implementation(PACKED_ATTENTION)
         only_last_tokens(backbone)
         self.weights_packed = pack_linears(backbone)
         self._backbone = backbone

@@ -18,7 +18,7 @@ READ_SECONDS = 5
 """Seconds to wait for the recorder, which does not wait for a slow file."""
 TREND_HEIGHT = 250
 MONTH_AND_DAY = "slice(datum.value, 5)"
-COLOURS = {False: ["#5b4bdb", "#5f6672"], True: ["#a79df5", "#a9b0bd"]}
+LINE_COLOURS = {False: ["#5b4bdb", "#5f6672"], True: ["#a79df5", "#a9b0bd"]}
 """Of the lines, on light and on dark."""
 RATES = (
     ("hit_rate", "hit_rate", "hit_rate_before"),
@@ -114,7 +114,9 @@ def picture(title: str, points: list[dict[str, Any]], *, share: bool) -> None:
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, labelExpr=MONTH_AND_DAY)),
             y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
-            color=alt.Color("line:N", legend=legend).scale(domain=names, range=COLOURS[is_dark]),
+            color=alt.Color("line:N", legend=legend).scale(
+                domain=names, range=LINE_COLOURS[is_dark]
+            ),
         )
     )
     drawn = drawn.properties(height=TREND_HEIGHT, width="container")
