@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -53,14 +53,13 @@ class Engine:
         self.process.stdin.flush()
         return Call(*self.reply())
 
-    def reply(self) -> list[object]:
+    def reply(self) -> Any:
         """The next line of its output."""
         assert self.process.stdout
         text = self.process.stdout.readline()
         if not text:
             raise EOFError(f"it ended with {self.process.wait()}, see its output")
-        reply: list[object] = json.loads(text)
-        return reply
+        return json.loads(text)
 
 
 def main() -> None:

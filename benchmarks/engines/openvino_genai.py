@@ -14,8 +14,8 @@ SETTINGS = ("f32", "bf16", "int8")
 INSTALLS = (
     ("install", "torch==2.13.0"),
     (
-        "install", "torch==2.13.0", "optimum-intel", "openvino-tokenizers", "openvino-genai", "nncf",
-        "transformers<5.6",
+        "install", "torch==2.13.0", "transformers<5.6",
+        "optimum-intel", "openvino-tokenizers", "openvino-genai", "nncf",
     ),
 )  # fmt: skip
 
