@@ -62,6 +62,7 @@ release: check ## Build dist/ after every check; .github/workflows/release.yml p
 bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md
 	$(PIP) install -q --group bench
 	PYTHONPATH=core:. $(BIN)/python -m benchmarks.local
+	PYTHONPATH=core:. $(BIN)/python -m benchmarks.engines
 
 bench-gpu: $(DONE) ## The local engine against its peers on this machine's GPU, at most six minutes
 	$(PIP) install -q --group bench
@@ -71,7 +72,7 @@ train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
 	PYTHONPATH=core:. $(BIN)/python -m training.smoke
 
 clean: ## Remove the environment and what was built
-	rm -rf $(VENV) $(LOWEST) build dist
+	rm -rf $(VENV) $(LOWEST) .venv-bench build dist
 
 # UV_TORCH_BACKEND=cpu spares the CUDA build of torch, where download.pytorch.org is in reach
 $(LOWEST)/.installed: pyproject.toml $(DONE)

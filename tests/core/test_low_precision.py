@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,12 +18,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from benchmarks.memory import resident_megabytes
 from examples.support.cases import read_cases
 from qwen_rerank import ConfigError, CrossEncoderScorer, LocalScorer
 from qwen_rerank.cli.main import main
 from qwen_rerank.evaluation.agreement import Agreement, agreement, kendall_tau
 from qwen_rerank.scorers.local import attention, checkpoint
 from qwen_rerank.scorers.local.cpu import bf16_attention, low_precision
+from qwen_rerank.scorers.local.cpu.heap import return_freed_memory
 from qwen_rerank.scorers.local.device import choose_dtype
 from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 from qwen_rerank.scorers.local.model_folder import read_tokenizer
@@ -166,8 +169,11 @@ def test_a_processor_without_the_instructions_is_named(
     folder = shutil.copytree(wide, tmp_path / "model")  # which no other test has loaded
     with caplog.at_level(logging.WARNING):
         scorer(dtype, str(folder)).load()
-    assert "are multiplied in fp32" in caplog.text
-    assert "no faster than float32" in caplog.text
+    assert "this processor has no" in caplog.text
+    assert (
+        "are multiplied in fp32, which takes less memory than float32 but is no faster"
+        in caplog.text
+    )
 
 
 def test_a_gpu_has_no_int8() -> None:
@@ -190,6 +196,30 @@ def test_int8_takes_less_than_half_of_the_memory(wide: str) -> None:
         for dtype in (torch.float32, torch.int8)
     )
     assert low < 0.45 * full
+
+
+@pytest.mark.usefixtures("in_fp32")
+def test_doctor_says_what_a_compared_format_uses_instead(
+    wide: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "documents.txt").write_text("a refund takes five days\nwe ship on Monday")
+    command = ["doctor", "--model", wide, "--device", "cpu", "--compare", "int8"]
+    assert (
+        main([*command, "--query", "refund", "--documents", str(tmp_path / "documents.txt")]) == 0
+    )
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["products"].startswith("int8: this processor has no VNNI or AMX, so int8 numbers")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_what_loading_frees_goes_back_to_the_system(wide: str) -> None:
+    folder = Path(wide)
+    return_freed_memory()
+    kept = checkpoint.read_checkpoint(folder, read_tokenizer(folder), (1, 2), CPU, torch.int8)
+    loaded, _ = resident_megabytes()
+    return_freed_memory()
+    assert loaded - resident_megabytes()[0] < 15  # 5, and 28 to 51 if each layer leaves its holes
+    del kept
 
 
 def test_doctor_compares_number_formats(

@@ -45,6 +45,17 @@ TOO_LONG: dict[str, tuple[int, Callable[[int], Any]]] = {
             }
         },
     ),
+    "llama.cpp, whole context": (
+        400,
+        lambda given: {
+            "error": {
+                "code": 400,
+                "message": f"request ({given} tokens) exceeds the available context size (512 "
+                "tokens), try increasing it",
+                "type": "exceed_context_size_error",
+            }
+        },
+    ),
     "vLLM": (400, lambda given: {"message": VLLM.format(given=given), "code": 400}),
     "vLLM, newer": (400, lambda given: {"error": {"message": VLLM_NEW, "code": 400}}),
     "TEI": (413, lambda given: {"error": TEI.format(given=given), "error_type": "Validation"}),

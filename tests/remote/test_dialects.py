@@ -246,9 +246,11 @@ def test_a_model_that_the_server_does_not_know_is_named() -> None:
 
     with (
         running(answer) as server,
-        pytest.raises(RemoteRejectedError, match="`x/y` does not"),
+        pytest.raises(RemoteRejectedError, match="`x/y` does not") as caught,
     ):
         RemoteScorer(server.url, model="x/y").score("q", ["d"])
+    assert "no rerank route" not in str(caught.value)
+    assert len(server.received) == 1
 
 
 def test_an_unknown_dialect_is_refused_with_the_known_ones() -> None:

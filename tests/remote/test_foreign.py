@@ -8,18 +8,12 @@ QWEN_RERANK_TEST_INFINITY_EMB.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from tokenizers import Tokenizer
 
 from qwen_rerank import (
@@ -31,6 +25,7 @@ from qwen_rerank import (
 )
 from tests.qwen3.models import convert_to_classifier
 from tests.remote.fault_server import Received
+from tests.remote.foreign import free_port, program, started
 from tests.remote.servers import Reply, Server, at, running
 
 pytestmark = pytest.mark.foreign
@@ -38,47 +33,6 @@ pytestmark = pytest.mark.foreign
 QUERY = "What is the capital of China?"
 DOCUMENTS = ["The capital of China is Beijing.", "", "Gravity is a force.", "北京 🙂", "Gravity!"]
 KEY = "sk-foreign-0123456789"
-
-
-def program(name: str) -> str:
-    path = os.environ.get(f"QWEN_RERANK_TEST_{name.upper()}") or shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: set QWEN_RERANK_TEST_{name.upper()} to its program")
-    return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def started(command: list[str], port: int, alive: str, log: Path) -> Iterator[str]:
-    """Runs a server until it answers, for at most two minutes."""
-    url = f"http://127.0.0.1:{port}"
-    outside = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, cwd=log.parent, env=outside
-        )
-    try:
-        ends = time.monotonic() + 120
-        while not answers(url + alive):
-            assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < ends, log.read_text()[-2000:]
-            time.sleep(0.5)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
 
 
 @contextmanager

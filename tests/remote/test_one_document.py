@@ -83,6 +83,21 @@ def test_the_next_call_keeps_to_what_was_learned(way: str) -> None:
         assert len(server.received) == 4
 
 
+def test_a_document_within_the_limit_that_llama_cpp_names_stays_whole() -> None:
+    """Cutting to a guess of 512 tokens would cost it two thirds of its text."""
+    documents = ["red sea", "wine " * 6000, "wine " * 1500]
+
+    def answer(received: Received) -> Reply:
+        given = max(len(text.split()) for text in received.documents)
+        if given <= 4096:
+            return own_answer(received)
+        error = f"request ({given} tokens) exceeds the available context size (4096 tokens)"
+        return 400, {"error": {"code": 400, "message": error}}
+
+    with running(answer) as server:
+        assert cut(scores_of(scorer_of([server]), QUERY, documents)) == {1}
+
+
 def test_dense_text_is_cut_to_what_the_server_counts() -> None:
     """A token for each Chinese character: fewer bytes a token than in most texts."""
 

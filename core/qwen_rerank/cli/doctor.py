@@ -21,7 +21,7 @@ from qwen_rerank import (
     load_scorer,
 )
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.cli.precision import add_comparison, comparison
+from qwen_rerank.cli.precision import add_comparison, comparison, products
 from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.scorers.local.model_folder import (
     check_files,
@@ -104,21 +104,12 @@ def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     if isinstance(_scorer(settings), CrossEncoderScorer):
         yield "engine", f"sentence-transformers {_version('sentence-transformers')}"
         return
-    config = read_config(folder)
+    read_config(folder)
     check_files(folder)
     if find_spec("tokenizers") is not None:  # which comes with transformers
         yield from _tokens(folder, settings)
     if settings.dtype is not None and find_spec("torch") is not None:
-        yield from _products(settings, config)
-
-
-def _products(settings: ScorerSettings, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    from qwen_rerank.scorers.local.cpu.low_precision import NARROW, exception
-    from qwen_rerank.scorers.local.device import choose_device, choose_dtype
-
-    device, width = choose_device(settings.device), config.get("hidden_size", NARROW)
-    if device.type == "cpu" and (done := exception(choose_dtype(settings.dtype, device), width)):
-        yield "products", done
+        yield from products(settings, settings.dtype)
 
 
 def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,8 @@ from qwen_rerank import load_scorer
 from qwen_rerank.cli.documents import read_documents
 from qwen_rerank.errors import ConfigError, InvalidInputError
 from qwen_rerank.evaluation.agreement import agreement
+from qwen_rerank.scorers.local.hub import find_model
+from qwen_rerank.scorers.local.model_folder import read_config
 from qwen_rerank.settings import DType, ScorerSettings
 
 
@@ -46,9 +48,21 @@ def comparison(
     formats = settings.dtype or "float32", arguments.compare
     first, second = (_scores(settings, name, arguments.query, documents) for name in formats)
     found = agreement(first, second)
+    yield from products(settings, arguments.compare)
     yield "compare", f"{formats[1]} against {formats[0]}, {len(documents)} documents"
     yield "Kendall's tau", f"{found.tau:.4f} (1 is the same order)"
     yield "log-odds", f"differ by {found.mean:.3f} on average, by {found.largest:.3f} at most"
+
+
+def products(settings: ScorerSettings, dtype: DType) -> Iterator[tuple[str, str]]:
+    """The finding, if a CPU can't do the products of this number format."""
+    from qwen_rerank.scorers.local.cpu.low_precision import NARROW, exception
+    from qwen_rerank.scorers.local.device import choose_device, choose_dtype
+
+    device = choose_device(settings.device)
+    width = read_config(find_model(settings.model, download=False)).get("hidden_size", NARROW)
+    if device.type == "cpu" and (done := exception(choose_dtype(dtype, device), width)):
+        yield "products", f"{dtype}: {done}"
 
 
 def _scores(settings: ScorerSettings, dtype: Any, query: str, documents: list[str]) -> list[float]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from qwen_rerank.errors import ModelLoadError
 from qwen_rerank.scorers.local.architectures import CLASSIFIERS, architecture_of
+from qwen_rerank.scorers.local.cpu.heap import return_freed_memory
 from qwen_rerank.scorers.local.cpu.low_precision import LAYER_KINDS, NARROW
 from qwen_rerank.scorers.local.cpu.lowering import lower_part
 from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
@@ -201,7 +202,9 @@ def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dt
         tensors = weights.read(names, device, stored)
         part.load_state_dict({names[name]: t for name, t in tensors.items()}, assign=True)
         if low:
+            del part, tensors
             lower_part(backbone, path, LAYER_KINDS[dtype])
+            return_freed_memory()
     # its frequencies are computed, not stored: in memory this time
     backbone.rotary_emb = type(backbone.rotary_emb)(backbone.config)
     return cast(nn.Module, backbone.eval().requires_grad_(False).to(device))

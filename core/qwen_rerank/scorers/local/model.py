@@ -212,7 +212,8 @@ def _load(folder: Path, key: _Key, answers: Answers) -> LocalModel:
     seconds = time.monotonic() - start
     logger.info("loaded %s on %s in %s, %.1f s", folder, key.device, key.dtype, seconds)
     if key.device.type == "cpu" and (done := exception(key.dtype, checkpoint.width)):
-        logger.warning("dtype %s for %s: %s", key.dtype, folder, done)
+        name = str(key.dtype).removeprefix("torch.")
+        logger.warning("dtype %s for %s: %s", name, folder, done)
     revision = revision_of(folder)
     kind, dtype = key.device.type, str(key.dtype)
     return LocalModel(folder, tokenizer, positions, engine, kind, dtype, revision, prompt)

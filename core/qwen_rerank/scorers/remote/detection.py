@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,8 @@ Post = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
 
 _NO_SUCH_ROUTE = (404, 405, 501)
 _WRONG_FIELDS = (400, 422)
+_NO_SUCH_MODEL = re.compile(r"model .*does not exist")
+"""How vLLM says, with 404, that it serves a model of another name."""
 _BY_MISSING_FIELD = {"texts": TEI, "top_n": replace(GENERIC, sends_top_n=True)}
 """The dialect of servers that refuse the generic request because this field is missing."""
 
@@ -46,6 +49,8 @@ def detect(post: Post, base_url: str, model: str, request: RerankRequest) -> Fou
             return _detect_at(url, post, model, request)
         except RemoteRejectedError as refusal:
             if refusal.status not in (*_NO_SUCH_ROUTE, *_WRONG_FIELDS):
+                raise
+            if _NO_SUCH_MODEL.search(str(refusal)):
                 raise
             refusals.append(refusal)
     raise RemoteRejectedError(

@@ -25,8 +25,8 @@ _TOO_LONG = re.compile(
 In this order: vLLM and others, TEI, vLLM and SGLang, llama.cpp, DashScope, llama.cpp."""
 _TOO_LONG_FOR_LLAMA_CPP = re.compile(r"too large to process|available context size")
 """What llama.cpp says with the status 500; "too long" may be a timeout there."""
-_LIMIT = re.compile(r"(?:length(?: is| of)?|less than|batch size:) \(?(\d{1,9})\b")
-_GIVEN = re.compile(r"(?:given:|requested|(?:has|contains)|input(?: length)?) \(?(\d{1,9})\b")
+_LIMIT = re.compile(r"(?:length(?: is| of)?|context size|less than|batch size:) \(?(\d{1,9})\b")
+_GIVEN = re.compile(r"(?:given:|request(?:ed)?|(?:has|contains)|input(?: length)?) \(?(\d{1,9})\b")
 _REFUSES_ALL = {401, 402, 403, 404, 405, 407, 410, 501}
 """A wrong key, a wrong route, no rerank route: the same for every request, as redirects are."""
 _MAY_HEAL = {408, 425, 429, 500, *range(502, 600)}

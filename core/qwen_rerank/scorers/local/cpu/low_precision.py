@@ -30,7 +30,7 @@ ZERO = 128
 
 _TINY = 1e-30
 
-_IN_FP32 = "are multiplied in fp32: in less memory, but no faster than float32"
+_IN_FP32 = "are multiplied in fp32, which takes less memory than float32 but is no faster"
 
 
 class Coded(NamedTuple):
@@ -196,9 +196,9 @@ def exception(dtype: torch.dtype, width: int) -> str | None:
     if dtype in LAYER_KINDS and width < NARROW:
         return f"layers of width {width} stay in fp32: their ranking needs it, and they are fast"
     if dtype == torch.int8 and not has_int8():
-        return f"no VNNI or AMX here: int8 numbers {_IN_FP32}"
+        return f"this processor has no VNNI or AMX, so int8 numbers {_IN_FP32}"
     if dtype == torch.bfloat16 and not has_bf16():
-        return f"no AVX-512 or AMX with bf16 here: bf16 numbers {_IN_FP32}"
+        return f"this processor has no AVX-512 or AMX with bf16, so bf16 numbers {_IN_FP32}"
     return None
 
 
