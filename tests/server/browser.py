@@ -161,11 +161,15 @@ class Visit:
 
 
 def opened(browser: Any, url: str, look: Look) -> Visit:
-    """A visit in a window of its own."""
-    page = browser.new_page(
-        viewport={"width": look.width, "height": look.height},
-        color_scheme=look.scheme,
-        locale=look.locale,
-        device_scale_factor=2 if SHOTS else 1,
-    )
-    return Visit(page, url, look)
+    """A visit in a browser that has seen nothing yet."""
+    return Visit(browser.new_page(**options(look)), url, look)
+
+
+def options(look: Look) -> dict[str, Any]:
+    """Of Playwright's pages and contexts."""
+    return {
+        "viewport": {"width": look.width, "height": look.height},
+        "color_scheme": look.scheme,
+        "locale": look.locale,
+        "device_scale_factor": 2 if SHOTS else 1,
+    }
