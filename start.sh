@@ -24,6 +24,27 @@ find_python() {
     return 1
 }
 
+# a port that is taken is known before anything is installed or downloaded
+check_port() {
+    local python=$BIN/python
+    [[ -x $python ]] || python=$(find_python)
+    "$python" - "$@" <<'END'
+import argparse, os, socket, sys
+
+parser = argparse.ArgumentParser(prog="start.sh", usage=argparse.SUPPRESS, add_help=False)
+parser.add_argument("--host", default=os.environ.get("QWEN_RERANK_HOST", "127.0.0.1"))
+parser.add_argument("--port", default=os.environ.get("QWEN_RERANK_PORT", "8080"), type=int)
+at, _ = parser.parse_known_args()
+with socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET) as listening:
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((at.host, at.port))
+    except OSError as error:
+        where = f"{at.host}:{at.port}"
+        sys.exit(f"start.sh: can't listen on {where}: {error}; choose another port with --port")
+END
+}
+
 # torch comes first, so that no other package chooses its build
 install() {
     local python
@@ -54,6 +75,7 @@ is_chosen() {
     return 1
 }
 
+check_port "$@"
 if [[ ! -e $DONE || pyproject.toml -nt $DONE ]]; then
     install
 fi

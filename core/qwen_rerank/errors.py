@@ -57,8 +57,7 @@ class MissingDependencyError(QwenRerankError, ImportError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        how = INSTALL.format(extra=extra)
-        super().__init__(f"{package!r} is needed here and is not installed: run {how}")
+        super().__init__(f"not installed: {package}. Run {INSTALL.format(extra=extra)}")
         self.package = package
         self.extra = extra
 

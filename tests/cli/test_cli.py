@@ -148,12 +148,12 @@ def test_download_fails_for_a_folder_without_weights(tmp_path: Path) -> None:
         (
             "import importlib.util as u; find = u.find_spec\n"
             "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)",
-            "'torch, transformers' is needed here",
+            "not installed: torch, transformers. Run pip install",
         ),
         (
             "import importlib.metadata as m; find = m.version\n"
             "m.version = lambda n: '4.51.3' if n == 'transformers' else find(n)",
-            r"'transformers>=4.56 \(this is 4.51.3\)' is needed here",
+            r"not installed: transformers>=4.56 \(this is 4.51.3\)",
         ),
     ],
 )

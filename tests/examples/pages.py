@@ -20,6 +20,8 @@ LIMIT = 540
 NOT_RUN = {
     "git clone REPOSITORY_URL qwen-rerank": "a test has no network",
     "cd qwen-rerank": "there is no clone",
+    "python3 -m venv .venv": "the environment of this test is used",
+    ". .venv/bin/activate": "the environment of this test is used",
     "pip install torch --index-url https://download.pytorch.org/whl/cpu": "installs",
     'pip install ".[local,langchain,llama-index,faiss]"': "installs",
     'pip install ".[local,eval]"': "installs",

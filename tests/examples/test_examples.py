@@ -71,22 +71,17 @@ def test_the_cases_hold_ten_candidates_with_two_or_three_answers() -> None:
         assert case.key in case.relevant
 
 
-def test_a_corpus_of_notes(tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("# Refunds\n\nA refund takes five days.\n\nCats purr.")
-    output = run("faiss_rag_demo", "--corpus", str(tmp_path), "--query", "How long is a refund?")
-    assert "[1] A refund takes five days." in output
-
-
 class Chat(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that says how long its prompt was."""
+    """An OpenAI-compatible server that repeats the first passage of its prompt."""
 
     def do_GET(self) -> None:
         self._reply({"data": [{"id": "m"}]})
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        words = asked["messages"][0]["content"].count("refund")
-        self._reply({"choices": [{"message": {"content": f"{words} refunds"}}]})
+        lines = asked["messages"][0]["content"].splitlines()
+        first = next(line for line in lines if line.startswith("[1] "))
+        self._reply({"choices": [{"message": {"content": f"I read {first}"}}]})
 
     def _reply(self, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
@@ -99,15 +94,15 @@ class Chat(BaseHTTPRequestHandler):
         pass
 
 
-def test_an_llm_answers_from_the_context(tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("A refund takes five days.\n\nCats purr.")
+def test_an_llm_answers_from_a_corpus_of_notes(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# Refunds\n\nA refund takes five days.\n\nCats purr.")
     server = HTTPServer(("127.0.0.1", 0), Chat)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     arguments = ["--corpus", str(tmp_path), "--query", "How long is a refund?"]
     url = f"http://127.0.0.1:{server.server_port}"
     output = run("faiss_rag_demo", *arguments, "--llm-base-url", url)
     server.shutdown()
-    assert output.splitlines()[-1] == "2 refunds"
+    assert output.splitlines()[-1] == "I read [1] A refund takes five days."
 
 
 def test_the_documentation_inside_python_is_a_corpus() -> None:

@@ -21,8 +21,14 @@ TOLERANCE = 0.01
 @pytest.mark.parametrize("name", READMES)
 def test_every_block_runs_as_printed(name: str, tmp_path: Path) -> None:
     with PageRunner(tmp_path) as runner:
-        for block in blocks_of(ROOT / name):
+        for block in _blocks_to_run(name):
             _check_output(block, runner.run(block))
+
+
+def _blocks_to_run(name: str) -> list[Block]:
+    """All blocks; of the Chinese page, no commands that the English page shows word for word."""
+    seen = blocks_of(ROOT / READMES[0]) if name != READMES[0] else []
+    return [block for block in blocks_of(ROOT / name) if block.kind != "sh" or block not in seen]
 
 
 def _check_output(block: Block, printed: str) -> None:

@@ -24,6 +24,8 @@ ROW = "[class*=st-key-row-]"
 ALERT = "[data-testid=stAlert]"
 PANEL = "[data-testid=stSidebar]"
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+READY = "html[data-outcome] :is(.st-key-rerank, .st-key-open) button"
+"""The page's own script has run, without which Enter does nothing."""
 AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -84,7 +86,7 @@ class Visit:
 
     def open(self, parameters: str = "") -> None:
         self.page.goto(f"{self.url}/{parameters}")
-        self.until(".st-key-rerank button, .st-key-open button")
+        self.until(READY)
         self.at_rest()
 
     def until(self, selector: str) -> Any:
@@ -159,11 +161,15 @@ class Visit:
 
 
 def opened(browser: Any, url: str, look: Look) -> Visit:
-    """A visit in a window of its own."""
-    page = browser.new_page(
-        viewport={"width": look.width, "height": look.height},
-        color_scheme=look.scheme,
-        locale=look.locale,
-        device_scale_factor=2 if SHOTS else 1,
-    )
-    return Visit(page, url, look)
+    """A visit in a browser that has seen nothing yet."""
+    return Visit(browser.new_page(**options(look)), url, look)
+
+
+def options(look: Look) -> dict[str, Any]:
+    """Of Playwright's pages and contexts."""
+    return {
+        "viewport": {"width": look.width, "height": look.height},
+        "color_scheme": look.scheme,
+        "locale": look.locale,
+        "device_scale_factor": 2 if SHOTS else 1,
+    }

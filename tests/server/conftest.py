@@ -34,20 +34,26 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One for each file: while it is open, Playwright's loop keeps async tests from running."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+@pytest.fixture(scope="session")
+def playwright() -> Any:
+    """Playwright, where it and a browser are installed."""
     if not CHROMIUM:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    return pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Any) -> Iterator[Any]:
+    """One for each file: while it is open, Playwright's loop keeps async tests from running."""
     with playwright.sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def page_url(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def page_url(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the page, for the browser tests of all files."""
     model = os.environ.get("QWEN_RERANK_TEST_PAGE_MODEL", "builtin")
     feedback = str(tmp_path_factory.mktemp("page") / "feedback.db")
     options = ("--compare-model", "builtin", "--max-documents", str(MOST_DOCUMENTS))

@@ -9,7 +9,7 @@ import pytest
 
 from qwen_rerank.server.examples import EN_QUERY
 from qwen_rerank.server.page.link import LONGEST_LINK
-from tests.server.browser import ALERT, LOOKS, MOST_DOCUMENTS, ROW, Visit, opened
+from tests.server.browser import ALERT, LOOKS, MOST_DOCUMENTS, ROW, Visit, opened, options
 from tests.server.slow_line import SlowLine
 from tests.server.test_stop import process
 
@@ -18,9 +18,16 @@ pytestmark = pytest.mark.browser
 PICTURE = "[data-testid=stVegaLiteChart] :is(canvas, svg)"
 
 
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Iterator[Any]:
+    """It keeps Streamlit's scripts between visits: loading them takes a third of a visit's time."""
+    with browser.new_context(**options(LOOKS[0])) as made:
+        yield made
+
+
 @pytest.fixture
-def visit(browser: Any, page_url: str) -> Iterator[Visit]:
-    made = opened(browser, page_url, LOOKS[0])
+def visit(context: Any, page_url: str) -> Iterator[Visit]:
+    made = Visit(context.new_page(), page_url, LOOKS[0])
     yield made
     made.page.close()
 

@@ -70,10 +70,10 @@ def test_a_click_on_a_row_is_saved_and_shown(store: FeedbackStore) -> None:
     assert (totals.hits, totals.hits_before, totals.adopted) == (1, 0, 1)
     wait_until(lambda: [one.value for one in looked().metric] == ["100 %", "100 %"])
     shown = looked()
-    assert [one.delta for one in shown.metric] == ["0 % without reranking", "– without reranking"]
+    assert [one.delta for one in shown.metric] == ["0 % without reranking", ""]
     table = shown.dataframe[0].value
     assert list(table["Requests"]) == [1]
-    assert list(table["Hits without"]) == [0]
+    assert list(table["Hits without reranking"]) == [0]
 
 
 def looked() -> AppTest:

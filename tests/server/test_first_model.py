@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from qwen_rerank.scorers.local.hub import BUILTIN_FOLDER
 from qwen_rerank.server import first_model
 from tests.server.test_stop import process
 
+START = str(Path(__file__).parents[2] / "start.sh")
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -61,6 +63,23 @@ def test_the_builtin_model_is_never_used_silently(
     assert "Using the small built-in model instead" in said
 
 
+@pytest.mark.parametrize("given", ["option", "variable"])
+def test_a_busy_port_is_known_before_anything_is_installed(given: str, tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        options = ["--port", port] if given == "option" else []
+        variables = {"QWEN_RERANK_PORT": port} if given == "variable" else {}
+        env = {**os.environ, **variables, "VENV": str(tmp_path / "venv")}
+        command = [START, *options]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "with --port" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_command_serves(tiny_model: Path, tmp_path: Path) -> None:
     """In an environment that is set up already, which is what `.served` says."""
     place = tmp_path / "bin"
@@ -69,10 +88,9 @@ def test_one_command_serves(tiny_model: Path, tmp_path: Path) -> None:
     for name, words in (("python", ""), ("qwen-rerank", "-m qwen_rerank")):
         (place / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (place / name).chmod(0o755)
-    command = [str(Path(__file__).parents[2] / "start.sh")]
     env = {**os.environ, "VENV": str(tmp_path)}
     options = ("--model", str(tiny_model), "--device", "cpu", "--no-ui")
-    with process(*options, command=command, env=env) as (_, url):
+    with process(*options, command=[START], env=env) as (_, url):
         body = {"query": "q", "documents": ["a", "b"]}
         reply = requests.post(url + "/rerank", json=body, timeout=30).json()
     assert len(reply["reranked_documents"]) == 2

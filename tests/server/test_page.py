@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 from streamlit.runtime.scriptrunner import StopException
 
-from qwen_rerank.errors import RequestTooLargeError
+from qwen_rerank.errors import RequestTooLargeError, ScorerUnavailableError
+from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.server.page import current
 from qwen_rerank.server.page import request as page_request
 from qwen_rerank.server.page.choice import Choice, PageRequest
@@ -30,6 +31,7 @@ from qwen_rerank.testing import FakeScorer
 from tests.server.running import PATIENCE, on_a_loop, wait_until
 from tests.server.visitor import entered, fake, labels, order, page, ranked, said
 
+OUTAGE = ScorerUnavailableError("nobody answers")
 MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) $x$ :red[a]", "b"]
 
 
@@ -226,6 +228,26 @@ def test_a_failure_of_any_kind_is_a_sentence_and_in_the_log(
     calls = len(fake(service).calls)
     at.button_group("language").set_value("中文").run()
     assert len(fake(service).calls) == calls, "what failed is not tried again by itself"
+
+
+def test_scores_of_the_fallback_model_are_marked() -> None:
+    settings = ServerSettings(scorer=FallbackScorer(FakeScorer(error=OUTAGE), FakeScorer()))
+    with pytest.MonkeyPatch.context() as patch, on_a_loop(Service(settings)) as served:
+        patch.setattr(current, "service", served)
+        at = ranked("a", ["b", "a"])
+    assert order(at) == [2, 1]
+    assert "fallback model" in at.warning[0].value
+    assert sum("nobody answers" in one.value for one in at.text) == 2, "the reason in each row"
+
+
+def test_an_outage_leaves_the_order_and_is_said() -> None:
+    settings = ServerSettings(scorer=FakeScorer(), on_error="original_order")
+    with pytest.MonkeyPatch.context() as patch, on_a_loop(Service(settings)) as served:
+        patch.setattr(current, "service", served)
+        fake(served).error = OUTAGE
+        at = ranked("a", ["b", "a"])
+    assert order(at) == [1, 2]
+    assert "could not be reranked" in at.warning[0].value
 
 
 def test_without_the_key_there_is_nothing_but_its_field() -> None:

@@ -31,7 +31,14 @@ def test_every_text_is_there_in_both_languages() -> None:
     assert language_of("zh-CN") == "中文"
     assert (language_of("en-US"), language_of(None)) == ("English", "English")
     assert (arrow(3), arrow(-2), arrow(0)) == ("↑ 3", "↓ 2", "–")
+
+
+def test_a_text_is_cut_between_words() -> None:
     assert start_of(" a\n b ") == "a b"
+    assert start_of("three to five days", 12) == "three to…"
+    assert start_of("three to five days", 13) == "three to five…"
+    assert start_of("三到五天送达", 3) == "三到五…"
+    assert start_of("a " + "b" * 9, 6) == "a bbbb…", "a cut in a word leaves more"
 
 
 def test_the_example_is_the_documents() -> None:

@@ -179,7 +179,7 @@ def test_a_taken_port_is_one_line_and_exit_1(tiny_model: Path) -> None:
         )
     assert answer.returncode == 1
     assert "can't listen on 127.0.0.1" in answer.stderr
-    assert "choose another with --port" in answer.stderr
+    assert "choose another port with --port" in answer.stderr
 
 
 @pytest.mark.parametrize("code", ["import qwen_rerank", "import qwen_rerank.server.app"])

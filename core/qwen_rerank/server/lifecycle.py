@@ -126,7 +126,9 @@ def _listen(settings: ServerSettings) -> socket.socket:
     except OSError as error:
         listening.close()
         where = f"{settings.host}:{settings.port}"
-        raise OSError(f"can't listen on {where}: {error}; choose another with --port") from None
+        raise OSError(
+            f"can't listen on {where}: {error}; choose another port with --port"
+        ) from None
     listening.set_inheritable(True)
     return listening
 

@@ -22,6 +22,7 @@ def api_tab(service: Service, translate: Translator, request: PageRequest) -> No
     st.code(shell, language=None, wrap_lines=True)  # its colours for code are too faint to read
     if len(documents) > command.MOST:
         st.caption(translate("api_cut", count=command.MOST))
-    st.write(translate("api_compatible"))
-    st.code(command.clients(address, key=key), language=None, wrap_lines=True)
+    for name, code in (("api_adapter", command.langchain), ("api_compatible", command.cohere)):
+        st.write(translate(name))
+        st.code(code(address, key=key), language=None, wrap_lines=True)
     st.write(translate("api_more"))

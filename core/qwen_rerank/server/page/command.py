@@ -25,14 +25,18 @@ def curl(address: str, query: str, documents: Sequence[str], choice: Choice, *, 
     )
 
 
-def clients(address: str, *, key: bool) -> str:
-    """Code for this project's own classes and for another server's client."""
+def langchain(address: str, *, key: bool) -> str:
+    """Code for this project's own adapter."""
     own_key = ', api_key="<key>"' if key else ""
     return f"""from langchain_qwen_rerank import QwenRerank
 
 reranker = QwenRerank(base_url={address!r}{own_key}, top_n=5)
+"""
 
-import cohere
+
+def cohere(address: str, *, key: bool) -> str:
+    """Code for the client of another service."""
+    return f"""import cohere
 
 client = cohere.ClientV2(api_key="{"<key>" if key else "none"}", base_url={address!r})
 client.rerank(model="any", query="...", documents=["...", "..."])

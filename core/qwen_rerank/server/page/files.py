@@ -61,7 +61,7 @@ def read_file(name: str, data: bytes) -> tuple[str, ...]:
     try:
         found = _parts(data) if kind == "pdf" else READERS[kind](_decoded(data))
     except MissingDependencyError as error:
-        raise FileError("no_parser", detail=str(error)) from None
+        raise FileError("no_parser", detail=f'`pip install ".[{error.extra}]"`') from None
     documents = tuple(document for document in found if document.strip())
     if not documents:
         raise FileError("no_rows")

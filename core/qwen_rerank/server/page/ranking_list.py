@@ -61,6 +61,9 @@ def one_row(translate: Translator, row: Row, name: str) -> None:
         if row.result.not_reranked:
             st.caption(translate("no_score"))
             st.text(row.result.not_reranked)
+        if row.result.fallback:
+            st.caption(translate("fallback_reason"))
+            st.text(row.result.fallback)
 
 
 def label(row: Row) -> str:

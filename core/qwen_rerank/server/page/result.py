@@ -81,6 +81,8 @@ def summary(translate: Translator, ranking: ShownRanking, threshold: float) -> N
         st.info(translate("builtin"), icon=":material/info:")
     if ranking.results and all(one.score is None for one in ranking.results):
         st.warning(translate("not_reranked"))
+    if any(one.fallback for one in ranking.results):
+        st.warning(translate("fallback"))
 
 
 def downloads(translate: Translator, ranking: ShownRanking) -> None:

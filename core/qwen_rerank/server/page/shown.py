@@ -111,9 +111,12 @@ def arrow(places: int) -> str:
 
 
 def start_of(text: str, length: int = START) -> str:
-    """The first characters, on one line."""
+    """The first characters, on one line; cut between two words where there are words."""
     line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[:length].rstrip()}…"
+    if len(line) <= length:
+        return line
+    words = line[: length + 1].rpartition(" ")[0]
+    return f"{words if len(words) > length // 2 else line[:length]}…"
 
 
 def as_code(text: str) -> str:

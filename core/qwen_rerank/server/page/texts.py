@@ -54,8 +54,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "bad_pdf": ("无法读取该 PDF 文件", "The PDF file could not be read"),
     "no_parser": (
-        "服务器未安装读取此类文件的软件包",
-        "The server lacks the package that reads this kind of file",
+        "服务器缺少读取此类文件的软件包。请在服务器上 qwen-rerank 的克隆目录里运行：",
+        "The server lacks the package that reads this kind of file. On the server, run this in the "
+        "clone of qwen-rerank's repository:",
     ),
     "no_rows": ("文件中没有文档", "The file contains no documents"),
     "link_too_long": (
@@ -122,6 +123,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "未能重新排序，以下为原顺序。",
         "The documents could not be reranked. They stand in their original order.",
     ),
+    "fallback": (
+        "原定的模型没有给出得分，以下由备用模型打分。点击一行可查看原因。",
+        "The configured model gave no scores, so the fallback model scored the documents. Click a "
+        "row for the reason.",
+    ),
+    "fallback_reason": ("由备用模型打分，因为：", "Scored by the fallback model, because:"),
     "threshold": ("最低得分", "Minimum score"),
     "threshold_help": (
         "得分更低的文档不显示。对应 API 的 score_threshold。",
@@ -182,9 +189,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "trend_introduction": (
         "最近 30 天的数据，按 UTC 日期统计，比率只计算有反馈的请求。命中率的“未重排”取同一批请求"
         "原顺序的前 3 条；采纳率的“未重排”取没有经过重排的请求。",
-        "The last 30 days, in UTC. Rates cover requests with feedback. Hits without reranking are "
-        "counted in the first 3 documents of the original order of the same requests. Adoption "
-        "without reranking is that of requests that were not reranked.",
+        "The last 30 days (UTC). Rates count only requests with feedback. The hit rate without "
+        "reranking looks at the first 3 documents of the same requests in their original order. "
+        "The adoption rate without reranking is that of requests that were not reranked.",
     ),
     "hit_rate": ("前 3 条命中率", "Top-3 hit rate"),
     "adoption_rate": ("答案采纳率", "Answer adoption rate"),
@@ -194,19 +201,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "latency": ("延迟（毫秒）", "Latency (ms)"),
     "day": ("日期", "Day"),
     "requests": ("请求数", "Requests"),
-    "judged": ("有相关性反馈", "With relevance"),
+    "judged": ("有相关性反馈", "Rated for relevance"),
     "hits": ("命中", "Hits"),
-    "hits_before": ("未重排命中", "Hits without"),
-    "answers": ("有采纳反馈", "With adoption"),
+    "hits_before": ("未重排命中", "Hits without reranking"),
+    "answers": ("有采纳反馈", "Rated for adoption"),
     "taken": ("已采纳", "Adopted"),
     # the API
     "api_introduction": (
         "同一端口也提供 REST API。以下命令可直接运行：",
         "The same port serves a REST API. You can run this command as it is:",
     ),
+    "api_adapter": ("在 LangChain 中：", "In LangChain:"),
     "api_compatible": (
-        "也可以使用 Cohere、Jina、vLLM、TEI 等服务的客户端：",
-        "Clients of Cohere, Jina, vLLM, TEI and others work, too:",
+        "Cohere、Jina、vLLM、TEI 等服务的客户端无需改动即可使用，例如 Cohere 的客户端：",
+        "Clients of Cohere, Jina, vLLM, TEI and others work unchanged, for instance Cohere's:",
     ),
     "api_more": (
         "接口说明见 `/openapi.json`，状态见 `/health` 和 `/ready`，指标见 `/metrics`。",

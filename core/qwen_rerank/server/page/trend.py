@@ -57,9 +57,9 @@ def together(many: Sequence[Statistics]) -> Statistics:
 def summary(translate: Translator, statistics: Statistics) -> None:
     """The rates of all days, beside those without reranking."""
     for place, (title, with_it, without) in zip(st.columns(2), RATES, strict=True):
-        before = translate("without", rate=percent(getattr(statistics, without)))
-        rate = percent(getattr(statistics, with_it))
-        place.metric(translate(title), rate, before, delta_color="off", delta_arrow="off")
+        rate, before = percent(getattr(statistics, with_it)), getattr(statistics, without)
+        beside = None if before is None else translate("without", rate=percent(before))
+        place.metric(translate(title), rate, beside, delta_color="off", delta_arrow="off")
 
 
 def percent(rate: float | None) -> str:
