@@ -13,9 +13,10 @@ LOWEST := $(VENV)-lowest
 AUDIT := $(VENV)/audit.txt
 LOWEST_TESTS := core/test_reranker.py core/test_parity.py langchain llama_index techniques/test_splitting.py \
 	server/test_bad_input.py server/test_shapes.py server/test_page.py server/test_mounted.py
+ALIASES := $(dir $(wildcard aliases/*/pyproject.toml))
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check lint types lowest audit wheel docs release bench train-smoke clean
+.PHONY: help demo test check lint types lowest audit wheel docs release bench bench-gpu train-smoke clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,11 +56,16 @@ docs: $(DONE) ## The documentation site, into build/site
 release: check ## Build dist/ after every check; .github/workflows/release.yml publishes it
 	rm -rf dist
 	$(BIN)/python -m build
+	for alias in $(ALIASES); do $(BIN)/python -m build --wheel --outdir dist $$alias || exit; done
 	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(DONE) ## The local engine against its peers, hours on a small CPU; see benchmarks/README.md
 	$(PIP) install -q --group bench
 	PYTHONPATH=core:. $(BIN)/python -m benchmarks.local
+
+bench-gpu: $(DONE) ## The local engine against its peers on this machine's GPU, at most six minutes
+	$(PIP) install -q --group bench
+	PYTHONPATH=core:. $(BIN)/python -m benchmarks.gpu
 
 train-smoke: $(DONE) ## The recipe of the built-in model, whole and in miniature
 	PYTHONPATH=core:. $(BIN)/python -m training.smoke

@@ -28,6 +28,11 @@ def peak_megabytes(device: torch.device, call: Callable[[], object]) -> float:
     return _status("VmHWM") - before
 
 
+def resident_megabytes() -> tuple[float, float]:
+    """Of this process: now, and at most so far; needs Linux."""
+    return _status("VmRSS"), _status("VmHWM")
+
+
 def _peak_on_gpu(device: torch.device, call: Callable[[], object]) -> float:
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

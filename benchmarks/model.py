@@ -24,14 +24,14 @@ SIZES = {
 _PART = '{{{{ messages | selectattr("role", "eq", "{}") | map(attribute="content") | first }}}}'
 
 
-def config_of(size: str) -> Qwen3Config:
-    """The shape of a published size, or of a tiny one for a smoke test."""
-    hidden, intermediate, layers, heads, tied = SIZES[size]
+def config_of(size: str, layers: int | None = None) -> Qwen3Config:
+    """The shape of a published size, or of a tiny one for a smoke test; with its own layers."""
+    hidden, intermediate, published, heads, tied = SIZES[size]
     return Qwen3Config(
         vocab_size=151669,
         hidden_size=hidden,
         intermediate_size=intermediate,
-        num_hidden_layers=layers,
+        num_hidden_layers=layers or published,
         num_attention_heads=heads,
         num_key_value_heads=min(heads, 8) if heads >= 8 else 2,
         head_dim=128 if heads >= 8 else 16,
@@ -41,14 +41,21 @@ def config_of(size: str) -> Qwen3Config:
     )
 
 
-def build(size: str, folder: Path, dtype: torch.dtype) -> Path:
-    """Save a model the way hubs hold it, chat template included, unless it is there."""
+def build(size: str, folder: Path, dtype: torch.dtype, layers: int | None = None) -> Path:
+    """Save a model the way hubs hold it, chat template included, unless it is there.
+
+    Args:
+        size: See `SIZES`.
+        folder: Where it goes.
+        dtype: Of its tensors.
+        layers: How many, if not as many as published.
+    """
     if (folder / "config.json").is_file():
         return folder
     torch.manual_seed(7)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.device(device):
-        model: Any = Qwen3ForCausalLM(config_of(size))
+        model: Any = Qwen3ForCausalLM(config_of(size, layers))
     model.to(dtype)
     build_tokenizer_files(folder)
     model.save_pretrained(folder)

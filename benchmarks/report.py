@@ -52,8 +52,8 @@ def markdown(about: dict[str, Any], rows: Sequence[Row]) -> str:
     titles += ["of the products' speed", "of torch's own products' speed"]
     titles += ["peak MB, ours", "peak MB, official", "largest difference"]
     lines = [f"- {key}: {value}" for key, value in about.items()]
-    lines += ["", _line(titles), _line(["---"] * len(titles))]
-    lines += [_line(_cells(row, others)) for row in rows]
+    lines += ["", line(titles), line(["---"] * len(titles))]
+    lines += [line(_cells(row, others)) for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -113,7 +113,8 @@ def _cells(row: Row, others: Sequence[str]) -> list[str]:
     ]
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """One row of a table of Markdown."""
     return f"| {' | '.join(cells)} |"
 
 

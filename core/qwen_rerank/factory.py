@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from qwen_rerank.errors import ConfigError
-from qwen_rerank.families import FAMILIES, family_of
+from qwen_rerank.families import family_of
 from qwen_rerank.keywords import RerankerKeywords
 from qwen_rerank.lexical.prefilter import Prefilter
 from qwen_rerank.prompt import QWEN3, PromptSpec
@@ -79,7 +79,7 @@ def _tracing(settings: ScorerSettings) -> Tracing:
     return Tracing(settings.model_name, settings.trace_texts)
 
 
-def _local(settings: ScorerSettings, model: str, prompt: str | None = None) -> Scorer:
+def _local(settings: ScorerSettings, model: str, prompt: PromptSpec | None = None) -> Scorer:
     encoder = settings.engine == "auto" and prompt is None and is_cross_encoder(model)
     if encoder or settings.engine == "sentence-transformers":
         return _cross_encoder(settings, model)
@@ -89,7 +89,7 @@ def _local(settings: ScorerSettings, model: str, prompt: str | None = None) -> S
         device=settings.device,
         dtype=settings.dtype,
         max_length=settings.max_length,
-        prompt=None if prompt is None else FAMILIES[prompt],
+        prompt=prompt,
         compiled=settings.compiled,
     )
 
@@ -121,9 +121,7 @@ def _remote(settings: ScorerSettings) -> Scorer:
 
 def _prompt(settings: ScorerSettings) -> PromptSpec:
     """For a server that has no template."""
-    if settings.prompt is not None:
-        return FAMILIES[settings.prompt]
-    return family_of(settings.model) or QWEN3
+    return settings.prompt or family_of(settings.model) or QWEN3
 
 
 def _cached(scorer: Scorer, settings: ScorerSettings) -> Scorer:

@@ -1,22 +1,24 @@
 """The prompts of published rerankers that answer by the logits of one or two tokens.
 
-Each is known from its authors' own code or card, named below; a prompt that no source shows is
-not here.
+Each is known from its authors' own code or card, named below.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.prompt import QWEN3, Answer, PromptSpec
+from qwen_rerank.prompt_file import read_prompt
 
 R3 = PromptSpec(
     default_instruction="Given a user request, retrieve the agent skill that solves it."
 )
 """Tencent R3-rerank: Qwen3-Reranker trained on for agent skills.
 
-Source: `RR_INSTRUCT` in `infer.py` of github.com/Tencent/R3-Skill.
+Source: `RR_INSTRUCT` in `infer.py` of github.com/Tencent/R3-Skill. No source shows the template: it
+is taken from the base model.
 """
 
 ZERANK = PromptSpec(
@@ -81,15 +83,20 @@ _NAMES = {
 """What the names of the published models hold, in lower case; the first that fits counts."""
 
 
-def checked_family(name: str) -> str:
-    """The name of a family.
+def prompt_of(value: object) -> object:
+    """The prompt that a text names: a family's, or the one in a JSON file; else what came.
 
     Raises:
-        ConfigError: There is no such family.
+        ConfigError: There is no such family, or no such prompt in the file.
     """
-    if name not in FAMILIES:
-        raise ConfigError(f"prompt must be one of {', '.join(FAMILIES)}, got {name!r}")
-    return name
+    if not isinstance(value, str):
+        return value
+    if value.endswith(".json"):
+        return read_prompt(Path(value))
+    if value not in FAMILIES:
+        names = ", ".join(FAMILIES)
+        raise ConfigError(f"prompt must be one of {names}, or a file *.json, got {value!r}")
+    return FAMILIES[value]
 
 
 def family_of(name: str) -> PromptSpec | None:

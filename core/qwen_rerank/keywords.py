@@ -8,6 +8,7 @@ from typing import TypedDict
 from pydantic import SecretStr
 
 from qwen_rerank.lexical.prefilter import CutBy
+from qwen_rerank.prompt import PromptSpec
 from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.dialects import Template
 from qwen_rerank.settings import DType, Engine, LongDocuments
@@ -23,7 +24,7 @@ class ScorerKeywords(TypedDict, total=False):
     dtype: DType | None
     max_length: int
     long_documents: LongDocuments
-    prompt: str | None
+    prompt: str | PromptSpec | None
     engine: Engine
     compiled: bool
     base_url: str | Sequence[str] | None

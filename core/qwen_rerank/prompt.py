@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from string import Formatter
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from qwen_rerank.errors import ConfigError
 
@@ -25,6 +28,9 @@ _QWEN3_TEMPLATE = (
     "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 )
 
+_NO_OTHERS = ConfigDict(extra="forbid")
+"""For prompts that are read from a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -32,6 +38,8 @@ class Answer:
 
     The score is `sigmoid(scale * (logit of plus - logit of minus))`.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _NO_OTHERS
 
     plus: str = "yes"
     """A text of one token, which means that the document is relevant."""
@@ -47,6 +55,8 @@ class PromptSpec:
     Raises:
         ConfigError: The template has other placeholders than it must have.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _NO_OTHERS
 
     template: str = _QWEN3_TEMPLATE
     """The whole prompt with `{query}` and `{document}`, and `{instruction}` if the model knows

@@ -20,9 +20,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from qwen_rerank.errors import ConfigError
-from qwen_rerank.families import checked_family
+from qwen_rerank.families import prompt_of
 from qwen_rerank.lexical.prefilter import CutBy
-from qwen_rerank.prompt import DEFAULT_MODEL
+from qwen_rerank.prompt import DEFAULT_MODEL, PromptSpec
 from qwen_rerank.reranker import OnError
 from qwen_rerank.scorers.remote.address import checked_base_url
 from qwen_rerank.scorers.remote.deadline import LONGEST
@@ -36,7 +36,7 @@ VARIABLE = "QWEN_RERANK_"
 _UNSHOWN = ("api_key", "base_url", "cache_url")
 """Settings whose wrong values may hold a key."""
 
-DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16"]
+DType = Literal["float32", "fp32", "bfloat16", "bf16", "float16", "fp16", "int8"]
 
 LongDocuments = Literal["cut", "best_window"]
 
@@ -87,15 +87,16 @@ class ScorerSettings(BaseModel):
     device: str | None = None
     """A torch device such as `"cuda:0"`; `None` takes the best there is."""
     dtype: DType | None = None
-    """Number format of the weights; `None` means bf16 on a GPU that has it, fp32 elsewhere."""
+    """Number format of the products; `None` means bf16 on a GPU that has it, fp32 elsewhere.
+    `"int8"` is for CPUs."""
     max_length: int = Field(default=8192, ge=1)
     """The longest prompt in tokens; a document's end is cut to fit."""
     long_documents: LongDocuments = "cut"
     """A document longer than `max_length` is `"cut"` at its end, or scored by its
     `"best_window"`."""
-    prompt: Annotated[str, AfterValidator(checked_family)] | None = None
-    """The family of the model: `"qwen3"`, `"r3"`, `"zerank"`, `"prism"` or `"ctxl"`; `None` finds
-    it out from the model's name and files."""
+    prompt: Annotated[PromptSpec, BeforeValidator(prompt_of)] | None = None
+    """The family of the model: `"qwen3"`, `"r3"`, `"zerank"`, `"prism"` or `"ctxl"`; or a JSON file
+    or `PromptSpec` of your own. `None` finds it out from the model's name and files."""
     engine: Engine = "auto"
     """What runs a model in this process: `"qwen"`, or `"sentence-transformers"` for encoders such
     as BGE's; `"auto"` looks at the folder and takes hub ids for Qwen's."""

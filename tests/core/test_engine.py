@@ -29,6 +29,8 @@ from qwen_rerank.scorers.local.compiled import compile_layers
 from qwen_rerank.scorers.local.cpu import packed_linear
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder
 from qwen_rerank.scorers.local.engine import Engine
+from qwen_rerank.scorers.local.gpu import graphs
+from qwen_rerank.scorers.local.gpu.varlen import has_varlen
 from qwen_rerank.scorers.local.model_folder import read_tokenizer
 from qwen_rerank.scorers.local.queued_query import DocumentOdds
 from tests.qwen3.models import save_causal
@@ -256,6 +258,33 @@ def test_a_cancelled_call_leaves_the_queue_and_no_trace(tiny_model: Path) -> Non
     assert len(lengths) <= 6, "the cancelled documents were scored"
 
 
+def test_queries_are_scored_while_others_are_made(tiny_model: Path, plainly: Plainly) -> None:
+    engine, backbone = load_engine(tiny_model, 256)
+    began = threading.Event()
+    backbone.register_forward_pre_hook(lambda *_: began.set())
+
+    def made() -> Iterator[EncodedQuery]:
+        yield MANY[0]
+        assert began.wait(PATIENCE)
+        yield from MANY[1:]
+
+    close(engine.log_odds(made()), plainly(MANY))
+
+
+def test_a_query_that_cannot_be_made_takes_the_others_along(tiny_model: Path) -> None:
+    engine, backbone = load_engine(tiny_model, 100)
+    lengths = passed_tokens(backbone)
+
+    def made() -> Iterator[EncodedQuery]:
+        yield query(2, *[90] * 50)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        engine.log_odds(made())
+    engine.log_odds(MANY[:1])
+    assert len(lengths) <= 10, "documents that nobody waits for were scored"
+
+
 def test_threads_share_an_engine(tiny_model: Path, plainly: Plainly) -> None:
     engine = make_engine(tiny_model, 256)
     truth = plainly(MANY)
@@ -459,6 +488,29 @@ def test_gpu_bf16_ranks_as_fp32(tiny_model: Path, plainly: Plainly, budget: int)
     ours = make_engine(tiny_model, budget, "cuda", torch.bfloat16).log_odds(asked)
     for mine, truth in zip(ours, plainly(asked), strict=True):
         assert kendall(numbers(mine), truth) >= 0.95, "the tiny model is coarser than a true one"
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("no_gpu_skips")
+@pytest.mark.parametrize("graph_tokens", [0, 4096])
+def test_gpu_passes_give_what_the_unfused_model_gives(
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    graph_tokens: int,
+) -> None:
+    if not has_varlen(torch.device("cuda"), torch.bfloat16):
+        pytest.skip("this torch or this GPU lacks the variable-length kernel")
+    monkeypatch.setattr(graphs, "GRAPH_TOKENS", graph_tokens)
+    fused = make_engine(tiny_model, 517, "cuda", torch.bfloat16)
+    monkeypatch.setattr("qwen_rerank.scorers.local.engine.fuses", lambda *_: False)
+    plain = make_engine(tiny_model, 517, "cuda", torch.bfloat16)
+    truth = [sigmoid(one) for odds in plain.log_odds(MANY) for one in numbers(odds)]
+    for _ in range(3):  # each shape comes for the first time, is recorded, and replayed
+        found = [sigmoid(one) for odds in fused.log_odds(MANY) for one in numbers(odds)]
+        assert found == pytest.approx(truth, abs=0.1), "the tiny model is coarse in bf16"
+    ours = [r for r in caplog.records if r.name.startswith("qwen_rerank")]
+    assert not [r for r in ours if r.levelname == "WARNING"], "not compiled, or without graphs"
 
 
 def kendall(left: list[float], right: list[float]) -> float:

@@ -13,19 +13,22 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from qwen_rerank import (
+    Answer,
     ConfigError,
     LocalScorer,
     ModelLoadError,
     PromptSpec,
     RerankRequest,
+    ScorerSettings,
     Scores,
     WindowScorer,
+    load,
 )
 from qwen_rerank.families import CTXL, FAMILIES, PRISM, R3, ZERANK
 from qwen_rerank.prompt import QWEN3
@@ -46,6 +49,7 @@ SPECS = {
     **FAMILIES,
     "without a space": PromptSpec("Q:{query}\nD:{document}\nA:"),
     "document last": PromptSpec("{instruction}{{}}: {query} {document}"),
+    "line break before the space": PromptSpec("Q:{query}\n {document}\nA:"),
 }
 
 
@@ -109,6 +113,8 @@ def test_scores_equal_the_plain_computation(
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 @given(query=st.text(min_size=1), document=st.text())
+@example(query=" ", document="")  # two spaces that meet are one token
+@example(query="", document="\n")
 def test_ids_equal_those_of_the_whole_string(
     qwen3_tokenizer: Tokenizer, spec: PromptSpec, query: str, document: str
 ) -> None:
@@ -145,6 +151,17 @@ def test_a_document_before_its_query_is_cut_alone(tiny_model: Path) -> None:
     assert (best.documents[0].score or 0) >= (cut.documents[0].score or 0)
 
 
+@pytest.mark.parametrize(
+    ("query", "document"), [(" red planet\n", "Mars is red."), ("red planet", "\tMars is red. ")]
+)
+def test_zerank_does_not_see_white_space_around_a_text(
+    tiny_model: Path, query: str, document: str
+) -> None:
+    scorer = LocalScorer(str(tiny_model), "cpu", "float32", prompt=ZERANK)
+    plain = scorer.score("red planet", ["Mars is red."])
+    assert scorer.score(query, [document]) == pytest.approx(plain, abs=1e-6)
+
+
 def test_instructions(tiny_model: Path, qwen3_tokenizer: Tokenizer) -> None:
     assert "<Instruct>: Given a user request, " in R3.text("q", "d")
     assert R3.text("q", "d", "Find code") == QWEN3.text("q", "d", "Find code")
@@ -162,6 +179,35 @@ def test_instructions(tiny_model: Path, qwen3_tokenizer: Tokenizer) -> None:
 def test_templates_that_are_none(template: str) -> None:
     with pytest.raises(ConfigError, match="a prompt's template"):
         PromptSpec(template)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('{"templat": "{query} {document}"}', "prompt.json: templat: unexpected"),
+        ('{"answer": {"plus": 3}}', r"answer\.plus: input should be a valid string"),
+        ('{"strip": "yes"}', "strip: input should be a valid boolean"),
+        ('{"template": "{query}"}', "prompt.json: a prompt's template must hold"),
+        ("{", "prompt.json: Invalid JSON"),
+    ],
+)
+def test_a_file_that_holds_no_prompt(tmp_path: Path, written: str, message: str) -> None:
+    file = tmp_path / "prompt.json"
+    file.write_text(written)
+    with pytest.raises(ConfigError, match=message):
+        ScorerSettings(prompt=str(file))
+    with pytest.raises(ConfigError, match=r"names the file .*No such file"):
+        ScorerSettings(prompt=str(tmp_path / "other.json"))
+    with pytest.raises(ConfigError, match=r"one of qwen3, .* or a file \*\.json, got 'Zerank'"):
+        ScorerSettings(prompt="Zerank")
+
+
+def test_a_prompt_of_ones_own_is_a_setting(tiny_model: Path) -> None:
+    spec = PromptSpec("Q:{query}\nD: {document}\nA:", Answer("Yes", None), strip=True)
+    reranker = load(model=str(tiny_model), device="cpu", prompt=spec, cache_ttl=0)
+    scores = [result.score for result in reranker.rerank(QUERY, DOCUMENTS[:3])]
+    truth = plainly(tiny_model).score(spec, QUERY, DOCUMENTS[:3])
+    assert scores == pytest.approx(sorted(truth, reverse=True), abs=1e-5)
 
 
 def remember(name: str) -> Callable[[Path], None]:
@@ -231,14 +277,26 @@ def test_layers_that_pack_nothing_can_not_be_compiled(qwen3_5: Path) -> None:
         LocalScorer(str(qwen3_5), "cpu", compiled=True).score("q", ["d"])
 
 
-@pytest.mark.parametrize("page", ["models.md", "models.zh-CN.md"])
-def test_the_examples_of_the_page_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def blocks_of(page: str, kind: str) -> list[str]:
     text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        exec(block, {})
-        assert capsys.readouterr().out.startswith("[0.")
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["models.md", "models.zh-CN.md"])
+def test_the_examples_of_the_page_run(
+    page: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own, unloading = blocks_of(page, "python")
+    names: dict[str, Any] = {}
+    exec(own, names)
+    exec(unloading, {})
+    assert re.fullmatch(r"\[0\..*\]\n\[0\..*, 0\..*\]\n", capsys.readouterr().out)
+    [written] = blocks_of(page, "json")
+    file = tmp_path / "prompt.json"
+    file.write_text(written, encoding="utf-8")
+    settings = ScorerSettings(prompt=str(file))
+    assert settings.prompt == ScorerSettings(prompt=names["spec"]).prompt == names["spec"]
+    assert ScorerSettings(**settings.model_dump()).prompt == names["spec"]
 
 
 def test_the_table_of_the_page_is_whole() -> None:

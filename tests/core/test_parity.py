@@ -15,6 +15,9 @@ from qwen_rerank.scorers.local.encoder import PromptEncoder, answer_ids
 from tests.qwen3.models import convert_to_classifier, save_causal
 from tests.qwen3.official import OfficialReranker
 
+WRITTEN = st.text(min_size=1).filter(str.strip)
+"""A query or an instruction: blank ones are refused."""
+
 CHINA = "What is the capital of China?"
 BEIJING = "The capital of China is Beijing."
 GRAVITY = (
@@ -72,7 +75,7 @@ def test_lengths_of_the_official_pairs(encoder: PromptEncoder) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(query=st.text(min_size=1), document=st.text(), instruction=st.text(min_size=1))
+@given(query=WRITTEN, document=st.text(), instruction=WRITTEN)
 def test_pieces_join_to_the_ids_of_the_whole_string(
     qwen3_tokenizer: Tokenizer, query: str, document: str, instruction: str
 ) -> None:

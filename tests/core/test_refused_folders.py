@@ -103,3 +103,8 @@ def test_a_prompt_of_its_own_is_what_a_template_is_compared_with(folder: Path) -
     harms.other_template(folder)
     spec = replace(QWEN3, template=QWEN3.template.replace("<Document>:", "Passage:"))
     assert len(LocalScorer(str(folder), "cpu", prompt=spec).score(QUERY, DOCUMENTS)) == 2
+
+
+def test_the_base_models_chat_template_says_nothing_of_documents(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m }}{% endfor %}")
+    assert len(scores(folder)) == 2

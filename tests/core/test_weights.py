@@ -40,6 +40,15 @@ def test_the_published_logits() -> None:
     assert [math.log(p / (1 - p)) for p in scores] == pytest.approx(LOGITS, abs=5e-4)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16"])
+def test_low_precision_keeps_the_ranking(dtype: str) -> None:
+    scorer = LocalScorer(FOLDER, device="cpu", dtype=dtype)
+    scores = scorer.score("Which planet is known as the Red Planet?", PLANETS)
+    odds = [math.log(p / (1 - p)) for p in scores]
+    assert sorted(range(4), key=odds.__getitem__) == sorted(range(4), key=LOGITS.__getitem__)
+    assert odds == pytest.approx(LOGITS, abs=0.5)
+
+
 def test_the_published_probabilities() -> None:
     gravity = (
         "Gravity is a force that attracts two bodies towards each other. It gives weight to "

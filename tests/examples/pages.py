@@ -12,8 +12,6 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 540
@@ -67,7 +65,7 @@ def shape(block: Block) -> tuple[str, object]:
     return block.kind, ast.dump(tree)
 
 
-class PageRunner:
+class PageRunner(ExitStack):
     """Runs blocks in one folder. `serve` runs in the background, on a free port.
 
     Args:
@@ -75,23 +73,12 @@ class PageRunner:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
         self._environment = _environment(folder)
-        self._stack = ExitStack()
         self._port = "8080"
         shutil.copytree(ROOT / "examples", folder / "examples")
         self._session = self._start([sys.executable, str(Path(__file__).with_name("session.py"))])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def run(self, block: Block) -> str:
         """What the block prints; other kinds of blocks than shell and Python print nothing."""
@@ -137,7 +124,7 @@ class PageRunner:
         self._port = port[1]
 
     def _start(self, command: list[str]) -> subprocess.Popen[str]:
-        errors = self._stack.enter_context((self._folder / "errors").open("a"))
+        errors = self.enter_context((self._folder / "errors").open("a"))
         process = subprocess.Popen(
             command,
             cwd=self._folder,
@@ -147,8 +134,8 @@ class PageRunner:
             stderr=errors,
             text=True,
         )
-        self._stack.enter_context(process)  # waits for its end
-        self._stack.callback(process.kill)
+        self.enter_context(process)  # waits for its end
+        self.callback(process.kill)
         return process
 
 

@@ -55,7 +55,9 @@ class OfficialReranker:
 
     @torch.inference_mode()
     def _scores(self, prompts: list[list[int]]) -> list[float]:
-        batch = self.tokenizer.pad({"input_ids": prompts}, padding=True, return_tensors="pt")
+        batch = self.tokenizer.pad({"input_ids": prompts}, padding=True, return_tensors="pt").to(
+            self.model.device
+        )
         logits = self.model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
         ).logits[:, -1, :]

@@ -272,7 +272,8 @@ NONSENSE = [
         for text in ("NaN", "Infinity", "-Infinity", "1e999", '"0.5"', "true", "7.25", "{}")
     ],
     _fault("score of 400 digits", _score("1" * 400), BAD),
-    *[_fault(f"index {value!r}", _index(value), BAD) for value in (-1, True, 4, 1.0, "0", None)],
+    _fault("null as every score", _items(lambda items: [i.update(score=None) for i in items]), BAD),
+    *[_fault(f"index {value!r}", _index(value), BAD) for value in (-1, True, 4, 1.0, "1", None)],
     _fault("duplicate index", _items(lambda items: items[0].update(index=items[1]["index"])), BAD),
     _fault("missing item", _items(lambda items: items.pop()), BAD),
     _fault("an item too many", _items(lambda items: items.append(dict(items[0]))), BAD),

@@ -15,6 +15,7 @@ from qwen_rerank import (
     RerankResult,
     ScorerUnavailableError,
 )
+from qwen_rerank.scorers.remote import http_client
 from qwen_rerank.scorers.remote.http_client import REPLY_BYTES
 from qwen_rerank.testing import FakeScorer
 from qwen_rerank.types import Scores
@@ -124,6 +125,16 @@ def test_a_name_look_up_that_hangs_ends_with_the_deadline(monkeypatch: pytest.Mo
     with pytest.raises(ScorerUnavailableError, match="in time"):
         scorer_of("http://slow.invalid").score(QUERY, DOCUMENTS)
     assert time.monotonic() - start < TIMEOUT + GRACE
+
+
+def test_a_connection_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "CONNECT_SECONDS", 0.2)
+    [fault] = [fault for fault in FAULTS if fault.name == "connect timeout"]
+    with (
+        fault.serve() as url,
+        pytest.raises(ScorerUnavailableError, match="no connection in time"),
+    ):
+        scorer_of(url, max_retries=0, timeout=PATIENCE).score(QUERY, DOCUMENTS)
 
 
 @pytest.mark.parametrize(

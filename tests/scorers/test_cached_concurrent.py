@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_equal_requests_at_the_same_time_are_scored_once() -> None:
         goes_on.clear()
         with ThreadPoolExecutor(count) as pool:
             calls = [pool.submit(scorer.score, query, documents) for _ in range(count)]
-            wait_until(lambda: len(_waiting_threads("result")) >= count - 1)
+            wait_until(lambda: len(_waiting_threads("wait")) >= count - 1)
             goes_on.set()
         return calls
 
@@ -73,6 +73,34 @@ def test_a_waiting_thread_keeps_to_its_own_deadline() -> None:
         assert first.result(20) == [0.5]
 
 
+def test_a_cancelled_call_gives_its_waiting_thread_back() -> None:
+    started, goes_on = threading.Event(), threading.Event()
+
+    def slow(query: str, document: str) -> float:
+        started.set()
+        assert goes_on.wait(20)
+        return 0.5
+
+    scorer, call = cached(FakeScorer(slow)), Call()
+
+    def score_cancelled() -> list[float]:
+        with call.active():
+            return scorer.score("a", ["a"])
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(scorer.score, "a", ["a"])
+        assert started.wait(20)
+        try:
+            second = pool.submit(score_cancelled)
+            wait_until(lambda: len(_waiting_threads("wait")) == 1)
+            call.cancel()
+            assert isinstance(second.exception(20), CancelledError)
+            assert not first.done()
+        finally:
+            goes_on.set()
+        assert first.result(20) == [0.5]
+
+
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, InvalidInputError])
 def test_a_waiting_thread_scores_itself_when_the_other_one_is_interrupted(
     interruption: type[BaseException],
@@ -93,7 +121,7 @@ def test_a_waiting_thread_scores_itself_when_the_other_one_is_interrupted(
         first = pool.submit(scorer.score, "a", ["a"])
         assert waits.wait(20)
         others = [pool.submit(scorer.score, "a", ["a"]) for _ in range(2)]
-        wait_until(lambda: len(_waiting_threads("result")) >= 2)
+        wait_until(lambda: len(_waiting_threads("wait")) >= 2)
         goes_on.set()
         assert isinstance(first.exception(20), interruption)
         assert [other.exception(20) for other in others] == [None, None]

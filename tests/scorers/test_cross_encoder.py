@@ -141,6 +141,13 @@ def test_settings_are_obeyed(bert: Path) -> None:
     assert pickle.loads(pickle.dumps(half)) == half
 
 
+def test_a_query_longer_than_its_document_is_not_cut(bert: Path) -> None:
+    scorer = CrossEncoderScorer(str(bert), "cpu")
+    query, room = "red planet " * 20, "mars is red " * 7  # 40 and 21 tokens; 3 of 64 separate them
+    [whole] = scorer.score(query, [room])
+    assert scorer.score(query, [f"{room} venus is bright"]) == pytest.approx([whole])
+
+
 def test_what_can_not_be_scored_is_named(bert: Path, tiny_model: Path, tmp_path: Path) -> None:
     scorer = CrossEncoderScorer(str(bert), "cpu")
     with pytest.raises(ConfigError, match="takes no instruction"):

@@ -20,7 +20,8 @@ from tests.server.test_stop import process
 
 @pytest.fixture(scope="session")
 def server(tiny_model: Path) -> Iterator[Running]:
-    with serving(model=str(tiny_model), device="cpu") as running:
+    """It has time: on a busy machine, a long document is refused within a minute's deadline."""
+    with serving(model=str(tiny_model), device="cpu", deadline=600) as running:
         yield running
 
 

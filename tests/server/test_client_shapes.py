@@ -125,18 +125,14 @@ DASHSCOPE = "/api/v1/services/rerank/text-rerank/text-rerank"
 ALI = {"model": "m", "input": {"query": QUERY, "documents": TEXTS}}
 TEI = {"query": QUERY, "texts": TEXTS}
 WITH_TOP_N = COMMON | {"top_n": 4}
+RETURNING = WITH_TOP_N | {"return_documents": True}
 PASSAGES = {"model": "m", "query": {"text": QUERY}, "passages": OBJECTS}
 CANDIDATES = [{"id": str(place), "text": text, "base_score": 0} for place, text in enumerate(TEXTS)]
 
 CLIENTS = [
     # from langgenius/dify-official-plugins, models/openai_api_compatible/models/rerank/rerank.py
-    Client("Dify", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
-    Client(
-        "Dify with a threshold",
-        "/v1/rerank",
-        WITH_TOP_N | {"return_documents": True, "score_threshold": 0.0},
-        with_objects,
-    ),
+    Client("Dify", "/v1/rerank", RETURNING, with_objects),
+    Client("Dify threshold", "/v1/rerank", RETURNING | {"score_threshold": 0.0}, with_objects),
     # from labring/FastGPT, packages/service/core/ai/rerank/index.ts
     Client("FastGPT", "/v1/rerank", COMMON),
     # from open-webui/open-webui, backend/open_webui/retrieval/models/external.py
@@ -159,8 +155,9 @@ CLIENTS = [
     ),
     Client("RAGFlow HuggingFace", "/rerank", TEI | {"raw_scores": False, "truncate": True}, tei),
     Client("RAGFlow NVIDIA", "/v1/reranking", PASSAGES | {"truncate": "END", "top_n": 4}, nvidia),
-    # from langchain_nvidia_ai_endpoints, llama_index.postprocessor.nvidia_rerank
-    Client("NVIDIA", "/v1/ranking", PASSAGES | {"truncate": "END"}, nvidia),
+    # from langchain-ai/langchain-nvidia, libs/ai-endpoints/.../reranking.py, _common.py;
+    # run-llama/llama_index, .../llama-index-postprocessor-nvidia-rerank/.../base.py
+    Client("NVIDIA in LangChain and LlamaIndex", "/v1/ranking", PASSAGES, nvidia),
     # from HKUDS/LightRAG, lightrag/rerank.py
     Client("LightRAG cohere", "/v2/rerank", WITH_TOP_N),
     Client("LightRAG jina", "/v1/rerank", WITH_TOP_N | {"return_documents": False}),
@@ -212,25 +209,20 @@ CLIENTS = [
         {"profile": "fast-v1", "query": QUERY, "candidates": CANDIDATES, "top_n": 4},
         librechat_candidates,
     ),
-    Client("LibreChat jina", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    Client("LibreChat jina", "/v1/rerank", RETURNING, with_objects),
     # from cohere_haystack, components/rankers/cohere/ranker.py; langchain_cohere: rerank.py
     Client(
         "Haystack and LangChain Cohere", "/v2/rerank", WITH_TOP_N | {"max_tokens_per_doc": 4096}
     ),
     # from langchain-ai/langchainjs, libs/langchain-cohere/src/rerank.ts, with npm's cohere-ai
     Client("LangChain JS Cohere", "/v1/rerank", WITH_TOP_N | {"max_chunks_per_doc": 10}, cohere_js),
-    # from voyageai, _base.py
-    Client("Voyage", "/v1/rerank", COMMON | {"top_k": 4, "truncation": True}, data),
+    # from voyage-ai/voyageai-python, voyageai/client.py, voyageai/object/reranking.py
+    Client("Voyage", "/v1/rerank", COMMON | {"top_k": None, "truncation": True}, data),
     # from litellm, llms/*/rerank/transformation.py
     Client("LiteLLM cohere", "/v2/rerank", COMMON | {"return_documents": True}, with_objects),
-    Client(
-        "LiteLLM hosted_vllm",
-        "/rerank",
-        WITH_TOP_N | {"return_documents": True, "max_tokens_per_doc": 4096},
-        with_objects,
-    ),
+    Client("LiteLLM vllm", "/rerank", RETURNING | {"max_tokens_per_doc": 4096}, with_objects),
     Client("LiteLLM infinity", "/infinity/rerank", COMMON | {"return_documents": True}, infinity),
-    Client("LiteLLM jina_ai", "/v1/rerank", WITH_TOP_N | {"return_documents": True}, with_objects),
+    Client("LiteLLM jina_ai", "/v1/rerank", RETURNING, with_objects),
     Client(
         "LiteLLM huggingface",
         "/rerank",
@@ -308,7 +300,9 @@ def test_clients_that_look_before_they_send(server: Running) -> None:
     info = get("/info")
     assert "reranker" in info["model_type"]
     assert info["max_client_batch_size"] == 10_000
-    assert info["model_id"] == get("/v1/models")["data"][0]["id"]
+    [listed] = get("/v1/models")["data"]
+    assert info["model_id"] == listed["id"]
+    assert listed.get("root") in {None, listed["id"]}, "LangChain's NVIDIARerank chooses by it"
     for name in ("m", "Qwen/Qwen3-Reranker-0.6B", "Qwen%2FQwen3-Reranker-0.6B"):
         assert get(f"/v1/models/{name}")["model_type"] == "rerank"
     assert get("/v1/cluster/auth") == {"auth": True}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ import pytest
 import requests
 
 from qwen_rerank.server.connections import LimitedProtocol
+from qwen_rerank.server.telemetry import RateLimit
 from qwen_rerank.testing import FakeScorer
 from tests.server.running import PATIENCE, Running, serving, wait_until
 from tests.server.test_bad_input import GOOD, said
@@ -130,12 +133,11 @@ def test_a_slow_drip_is_no_excuse() -> None:
     with serving(scorer=FakeScorer()) as server, connect(server.url) as caller:
         caller.settimeout(0.1)
         received = b""
-        while not received:
-            try:
+        for _ in range(300):
+            with suppress(TimeoutError):
                 caller.sendall(b"a")
                 received = caller.recv(65_536)
-            except TimeoutError:
-                continue
+                break
         refused(received, 408)
 
 
@@ -186,6 +188,21 @@ def test_more_clients_than_the_process_may_have_files(tiny_model: Path, tmp_path
     assert len(lines) < 50
     assert all(isinstance(json.loads(line), dict) for line in lines)
     assert "out of system resource" not in log.read_text()
+
+
+def test_of_equal_refusals_ten_lines_a_second_are_logged() -> None:
+    def line(second: int, status: int) -> logging.LogRecord:
+        record = logging.LogRecord("server", logging.INFO, "file.py", 1, "request", (), None)
+        record.created, record.fields = float(second), {"status": status}
+        return record
+
+    limit = RateLimit()
+    assert sum(limit.filter(line(1, 503)) for _ in range(100)) == 10
+    assert all(limit.filter(line(1, 200)) for _ in range(100))
+    assert limit.filter(line(1, 404)), "another kind"
+    later = line(2, 503)
+    assert limit.filter(later)
+    assert vars(later)["fields"] == {"status": 503, "left_out": 90}
 
 
 def test_a_key_stops_nobody_from_being_refused(impatient: None) -> None:

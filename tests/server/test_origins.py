@@ -19,6 +19,7 @@ FROM_OTHERS = {
     "another site": {"Sec-Fetch-Site": "cross-site", "Origin": EVIL},
     "another port": {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:1"},
     "an old browser": {"Origin": EVIL},
+    "an old browser, another port": {"Origin": "http://127.0.0.1:1"},
     "a sandboxed frame": {"Origin": "null"},
     "no origin, but another site": {"Sec-Fetch-Site": "cross-site"},
     "an origin that is no URL": {"Origin": "http://[::1"},

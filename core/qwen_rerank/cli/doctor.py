@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from qwen_rerank import (
     load_scorer,
 )
 from qwen_rerank.cli.options import add_settings, given_settings
-from qwen_rerank.families import FAMILIES
+from qwen_rerank.cli.precision import add_comparison, comparison
 from qwen_rerank.scorers.local.hub import find_model
 from qwen_rerank.scorers.local.model_folder import (
     check_files,
@@ -42,6 +43,7 @@ PACKAGES = ("torch", "transformers", "langchain-core", "llama-index-core", "mode
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("doctor", help="show what would be used, and test it")
+    add_comparison(parser)
     add_settings(parser, ScorerSettings)
     parser.set_defaults(run=run)
 
@@ -50,19 +52,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Print one finding a line; raises what a user of these settings would meet first."""
     settings = ScorerSettings(**given_settings(arguments, ScorerSettings))
     problems: list[QwenRerankError] = []
-    for name, finding in _findings(settings, problems):
+    for name, finding in _findings(settings, arguments, problems):
         print(f"{name:<18}{finding}")
     if problems:
         raise problems[0]
 
 
 def _findings(
-    settings: ScorerSettings, problems: list[QwenRerankError]
+    settings: ScorerSettings, arguments: argparse.Namespace, problems: list[QwenRerankError]
 ) -> Iterator[tuple[str, str]]:
     yield "qwen-rerank", f"{__version__}, Python {platform.python_version()}"
     for package in PACKAGES:
         yield package, _version(package)
-    parts = (_servers,) if settings.base_url else (_machine, _model, _canary)
+    compare = partial(comparison, arguments)
+    parts = (_servers, compare) if settings.base_url else (_machine, _model, _canary, compare)
     for part in parts:  # one that fails does not end the report
         try:
             yield from part(settings)
@@ -101,10 +104,21 @@ def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
     if isinstance(_scorer(settings), CrossEncoderScorer):
         yield "engine", f"sentence-transformers {_version('sentence-transformers')}"
         return
-    read_config(folder)
+    config = read_config(folder)
     check_files(folder)
     if find_spec("tokenizers") is not None:  # which comes with transformers
         yield from _tokens(folder, settings)
+    if settings.dtype is not None and find_spec("torch") is not None:
+        yield from _products(settings, config)
+
+
+def _products(settings: ScorerSettings, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    from qwen_rerank.scorers.local.cpu.low_precision import NARROW, exception
+    from qwen_rerank.scorers.local.device import choose_device, choose_dtype
+
+    device, width = choose_device(settings.device), config.get("hidden_size", NARROW)
+    if device.type == "cpu" and (done := exception(choose_dtype(settings.dtype, device), width)):
+        yield "products", done
 
 
 def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]:
@@ -112,8 +126,7 @@ def _tokens(folder: Path, settings: ScorerSettings) -> Iterator[tuple[str, str]]
     from qwen_rerank.scorers.local.recognition import recognised_prompt
 
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
-    spec = recognised_prompt(folder, settings.model, lambda: tokenizer)
-    spec = spec if settings.prompt is None else FAMILIES[settings.prompt]
+    spec = settings.prompt or recognised_prompt(folder, settings.model, lambda: tokenizer)
     plus, minus = answer_ids(tokenizer, spec.answer)
     against = f", {spec.answer.minus} is token {minus}" if minus is not None else ""
     yield "answers", f"{spec.answer.plus} is token {plus}{against} (Qwen3: 9693, 2152)"

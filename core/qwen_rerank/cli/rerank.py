@@ -7,13 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 from qwen_rerank import RerankResult, load
+from qwen_rerank.cli.documents import read_documents
 from qwen_rerank.cli.options import add_settings, given_settings
 from qwen_rerank.cli.progress import document_bar
-from qwen_rerank.errors import InvalidInputError
 from qwen_rerank.printable import printable
 from qwen_rerank.reranker import OnError
 from qwen_rerank.rows import rows
@@ -40,7 +39,7 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the documents best first; an outage is an error here, unless asked for."""
     settings = RerankCommandSettings(**given_settings(arguments, RerankCommandSettings))
-    documents = _documents(arguments.file)
+    documents = read_documents(arguments.file)
     with document_bar(len(documents)):
         results = load(settings).rerank(
             arguments.query,
@@ -51,15 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     _make_printable("utf-8" if arguments.json else None)
     show = _print_json if arguments.json else _print_table
     show(results, documents)
-
-
-def _documents(file: str | None) -> list[str]:
-    data = sys.stdin.buffer.read() if file in (None, "-") else Path(str(file)).read_bytes()
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{file or 'standard input'} is no UTF-8 text: {error}") from None
-    return [line.rstrip("\r") for line in lines if line.strip()]
 
 
 def _make_printable(encoding: str | None) -> None:

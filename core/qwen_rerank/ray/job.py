@@ -24,8 +24,8 @@ PARQUET_ROW = "row_hash"
 """Ray's own column for the row of a Parquet file, made of the file's path and the row's place."""
 
 DECISIVE = {
-    "model", "instruction", "dtype", "max_length", "long_documents", "base_url", "dialect",
-    "template", "fallback", "max_candidates", "candidates_by",
+    "model", "instruction", "dtype", "max_length", "long_documents", "prompt", "engine",
+    "base_url", "dialect", "template", "fallback", "max_candidates", "candidates_by",
 }  # fmt: skip
 """The settings that scores depend on."""
 

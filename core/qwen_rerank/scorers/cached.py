@@ -1,22 +1,16 @@
-"""Remembers scores, and scores equal requests at the same time only once."""
+"""Remembers scores."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
-from copy import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from qwen_rerank._threads import reset_after_fork
-from qwen_rerank.call import current_call
-from qwen_rerank.errors import DeadlineError, ScorerError
+from qwen_rerank.errors import ScorerError
+from qwen_rerank.scorers.in_flight import InFlight
 from qwen_rerank.scorers.score_store import MemoryStore, ScoreStore
 from qwen_rerank.scorers.single import SingleScorer, as_batch_scorer
 from qwen_rerank.types import BatchScorer, DocumentScore, Outcome, RerankRequest, Scorer, Scores
@@ -155,94 +149,3 @@ class Lookup:
         scores = dict(zip(self.missing, part.documents, strict=True))
         documents = tuple(scores[k] if k in scores else self.known[k] for k in self.keys)
         return Scores(documents, part.fallback, remembered=not self.missing)
-
-
-class Flight(Future[Outcome]):
-    """The outcome of a request that another thread scores, in a call of `size` requests."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def outcome(self, ends: float | None) -> Outcome:
-        """Wait for the outcome; an error is a copy, for each thread may raise it.
-
-        Args:
-            ends: When the waiting thread's call must end, on the monotonic clock.
-
-        Raises:
-            CancelledError: The other thread gave up.
-            DeadlineError: The outcome did not come in time.
-        """
-        try:
-            outcome = self.result(None if ends is None else max(0.0, ends - time.monotonic()))
-        except TimeoutError:
-            raise DeadlineError("no scores before the deadline") from None
-        return copy(outcome) if isinstance(outcome, ScorerError) else outcome
-
-
-Flights = dict[tuple[bytes, ...], Flight]
-
-
-class InFlight:
-    """Shares outcomes between threads that need the same request at the same time."""
-
-    def __init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
-
-    def outcomes(
-        self,
-        wanted: Mapping[tuple[bytes, ...], Lookup],
-        score: Callable[[list[Lookup]], Sequence[Outcome]],
-    ) -> dict[tuple[bytes, ...], Outcome]:
-        """The outcome of each request.
-
-        Args:
-            wanted: The requests by their keys.
-            score: Scores the requests that no other thread is scoring. An exception reaches this
-                thread only; threads that wait for it then score their requests themselves.
-
-        Raises:
-            DeadlineError: The call's deadline passed while another thread was scoring.
-        """
-        found: dict[tuple[bytes, ...], Outcome] = {}
-        while missing := [keys for keys in wanted if keys not in found]:
-            own, others = self._claim(missing)
-            try:
-                if own:
-                    found.update(zip(own, score([wanted[keys] for keys in own]), strict=True))
-            finally:
-                self._finish(own, found)
-            for keys, flight in others.items():
-                with suppress(CancelledError):
-                    found[keys] = flight.outcome(current_call().ends)
-        return found
-
-    def _claim(self, missing: Sequence[tuple[bytes, ...]]) -> tuple[Flights, Flights]:
-        """The requests that this thread has to score, and those that it can wait for.
-
-        It never waits for a call with more requests than its own, which takes much longer.
-        """
-        with self._lock:
-            running = {keys: self._running[keys] for keys in missing if keys in self._running}
-            others = {keys: f for keys, f in running.items() if f.size <= len(missing)}
-            size = len(missing) - len(others)
-            own = {keys: Flight(size) for keys in missing if keys not in others}
-            self._running |= own
-        return own, others
-
-    def _finish(self, own: Flights, found: Mapping[tuple[bytes, ...], Outcome]) -> None:
-        with self._lock:
-            for keys, flight in own.items():
-                if self._running.get(keys) is flight:  # a smaller call may have replaced it
-                    del self._running[keys]
-        for keys, flight in own.items():
-            if keys in found:
-                flight.set_result(found[keys])
-            else:
-                flight.cancel()
-
-    def _reset(self) -> None:
-        """At the start, and in a forked child, which lacks the threads that were scoring."""
-        self._lock, self._running = threading.Lock(), Flights()

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from inspect import signature
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from qwen_rerank.scorers.local.batch import PackedBatch, Span
+from qwen_rerank.scorers.local.batch import PackedBatch
+from qwen_rerank.scorers.local.cpu.bf16_attention import fused
 
 NAME = "qwen_rerank_packs"
 BLOCK = 64
@@ -72,7 +70,7 @@ def attend(
     layers: int = config.num_hidden_layers
     keys, values = batch.extend(layer, layers, key[0].transpose(0, 1), value[0].transpose(0, 1))
     last = layer == layers - 1
-    work = _varlen if _has_varlen(query.device, query.dtype) else _blockwise
+    work = fused if query.device.type == "cpu" and query.dtype == torch.bfloat16 else _blockwise
     return work(batch, query[0].transpose(0, 1), keys, values, scaling, last).unsqueeze(0), None
 
 
@@ -108,48 +106,3 @@ def _block(query: Tensor, keys: Tensor, values: Tensor, scaling: float, future: 
     scores.view(heads, rows, -1)[:, :, -rows:] += future[:rows, :rows]
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     return torch.bmm(weights, values.transpose(0, 1)).view(heads, rows, width).transpose(0, 1)
-
-
-def _varlen(  # noqa: PLR0917 - as above
-    batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
-) -> Tensor:
-    """All segments in one call of FlashAttention's variable-length kernel (torch's own)."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    spans = batch.last_spans if last else batch.spans
-    seen: Any = varlen_attn(
-        query[batch.ends] if last else query.contiguous(),
-        keys,
-        values,
-        *_bounds(spans, batch.device),
-        scale=scaling,
-        window_size=(-1, 0),  # causal: a segment's last row sees its last key
-        enable_gqa=True,
-    )
-    if not last:
-        return seen  # type: ignore[no-any-return]
-    return torch.zeros_like(query).index_copy_(0, batch.ends, seen)
-
-
-def _bounds(spans: list[Span], device: torch.device) -> tuple[Tensor, Tensor, int, int]:
-    """Where segments start among rows and keys, each of shape (segments + 1,), and the longest."""
-    rows = [span.end - span.first for span in spans]
-    keys = [span.end_key - span.first_key for span in spans]
-    starts = [
-        torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
-        for lengths in (rows, keys)
-    ]
-    return starts[0], starts[1], max(rows), max(keys)
-
-
-@cache
-def _has_varlen(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether torch has the kernel, in a form that knows grouped queries, for this device."""
-    if device.type != "cuda" or dtype == torch.float32:
-        return False
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return False
-    grouped = "enable_gqa" in signature(varlen_attn).parameters
-    return grouped and torch.cuda.get_device_capability(device) >= (8, 0)

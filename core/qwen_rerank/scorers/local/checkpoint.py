@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from qwen_rerank.errors import ModelLoadError
 from qwen_rerank.scorers.local.architectures import CLASSIFIERS, architecture_of
+from qwen_rerank.scorers.local.cpu.low_precision import KINDS, NARROW
+from qwen_rerank.scorers.local.cpu.lowering import lower_part
 from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
 from qwen_rerank.scorers.local.encoder import AnswerIds
 from qwen_rerank.scorers.local.model_folder import read_config
@@ -48,6 +50,11 @@ class Checkpoint:
     packs: bool = True
     """Whether prompts can stand in one row."""
 
+    @property
+    def width(self) -> int:
+        """Of the hidden states."""
+        return len(self.answer)
+
 
 def read_checkpoint(
     folder: Path,
@@ -65,7 +72,7 @@ def read_checkpoint(
         tokenizer: Of the same model.
         answers: The token ids of the answer.
         device: Where the backbone goes; the answer row goes along.
-        dtype: Of the backbone; the answer row is always fp32.
+        dtype: Of the backbone's products and embeddings; the answer row is always fp32.
 
     Raises:
         ModelLoadError: The folder holds no whole Qwen reranker, or the device no room for it.
@@ -183,10 +190,29 @@ def _difference(weights: Weights, head: str, plus: int, minus: int | None) -> Te
 
 
 def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    names = [f"model.{name}" for name in backbone.state_dict()]
-    tensors = weights.read(names, device, dtype)
-    state = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
-    backbone.load_state_dict(state, assign=True)
+    """Part by part, so that memory never holds a whole model in more bits than it will have."""
+    low = device.type == "cpu" and dtype in KINDS
+    if low and backbone.config.hidden_size < NARROW:
+        low, dtype = False, torch.float32
+    for path in _parts(backbone):
+        part = backbone.get_submodule(path)
+        names = {f"model.{path}.{name}": name for name in part.state_dict()}
+        stored = _stored(part) if low else dtype
+        tensors = weights.read(names, device, stored)
+        part.load_state_dict({names[name]: t for name, t in tensors.items()}, assign=True)
+        if low:
+            lower_part(backbone, path, KINDS[dtype])
     # its frequencies are computed, not stored: in memory this time
     backbone.rotary_emb = type(backbone.rotary_emb)(backbone.config)
     return cast(nn.Module, backbone.eval().requires_grad_(False).to(device))
+
+
+def _stored(part: nn.Module) -> torch.dtype | None:
+    """What a part is read as before it is put into low precision; embeddings as they are."""
+    return None if isinstance(part, nn.Embedding) else torch.float32
+
+
+def _parts(backbone: Any) -> list[str]:
+    layers = [f"layers.{place}" for place in range(len(backbone.layers))]
+    others = [name for name, _ in backbone.named_children() if name != "layers"]
+    return [*others, *layers]

@@ -12,7 +12,7 @@ from transformers import AttentionInterface
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.scorers.local.attention import attend
-from qwen_rerank.scorers.local.cpu.packed_linear import Multiply, PackedLinear, multiply
+from qwen_rerank.scorers.local.cpu.packed_linear import Fp32Linear, Multiply, multiply
 
 NAME = "qwen_rerank_packs_compiled"
 
@@ -46,7 +46,7 @@ def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
 def _hide_products(layer: nn.Module) -> None:
     """Let the compiler call packed products as they are; its own form wants constant weights."""
     for module in layer.modules():
-        if isinstance(module, PackedLinear):
+        if isinstance(module, Fp32Linear):
             module.multiply = _opaque_multiply()
 
 

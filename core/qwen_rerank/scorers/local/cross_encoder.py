@@ -42,7 +42,7 @@ class CrossEncoderScorer(BatchScorer):
     Args:
         model: A hub id or a folder.
         device: See `LocalScorer`.
-        dtype: See `LocalScorer`.
+        dtype: See `LocalScorer`; not `"int8"`.
         max_length: The longest pair in tokens; the model's own limit counts, too. A document's
             end is cut to fit, the query's never.
     """
@@ -55,6 +55,8 @@ class CrossEncoderScorer(BatchScorer):
     def __post_init__(self) -> None:
         if self.max_length < 1:
             raise ConfigError(f"max_length must be at least 1 token, got {self.max_length}")
+        if self.dtype == "int8":
+            raise ConfigError(f"dtype 'int8' is for Qwen's rerankers, not for {self.model}")
         require_extras("sentence-transformers")
 
     def score_batch(self, requests: Sequence[RerankRequest]) -> list[Outcome]:

@@ -86,7 +86,7 @@ def check_modules(folder: Path, tokenizer: Tokenizer, answers: AnswerIds) -> Non
         )
         raise ModelLoadError(
             f"{stated.path} scores by the tokens {theirs}, not by {ours}: set prompt to the "
-            "model's family, or give LocalScorer a PromptSpec made for it"
+            "model's family, or to a PromptSpec made for it"
         )
 
 
@@ -111,7 +111,7 @@ def check_template(folder: Path, spec: PromptSpec) -> None:
     if _DOCUMENT_ROLE.search(template) and marker not in template:
         raise ModelLoadError(
             f"{path} builds other prompts: it has a role for documents and no {marker!r}; set "
-            "prompt to the model's family, or give LocalScorer a PromptSpec made for it"
+            "prompt to the model's family, or to a PromptSpec made for it"
         )
 
 

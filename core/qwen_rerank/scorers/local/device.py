@@ -13,6 +13,7 @@ _DTYPES = {
     "bf16": torch.bfloat16,
     "float16": torch.float16,
     "fp16": torch.float16,
+    "int8": torch.int8,
 }
 
 
@@ -42,13 +43,15 @@ def choose_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     """The named format, or bf16 on a GPU that has it and fp32 anywhere else.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: The name is unknown, or the device has no such products.
     """
     if dtype is None:
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     if dtype not in _DTYPES:
         raise ConfigError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}")
+    if dtype == "int8" and device.type != "cpu":
+        raise ConfigError(f"dtype 'int8' is for CPUs, the device is {device}: use 'bfloat16' there")
     return _DTYPES[dtype]
 
 

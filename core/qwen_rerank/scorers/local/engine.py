@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -21,6 +21,8 @@ from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 from qwen_rerank.scorers.local.cpu.packed_linear import pack_linears, padded
 from qwen_rerank.scorers.local.device_thread import start_on_device_thread
 from qwen_rerank.scorers.local.encoder import EncodedQuery
+from qwen_rerank.scorers.local.gpu.fused_model import fuses
+from qwen_rerank.scorers.local.gpu.fused_pass import FusedPass
 from qwen_rerank.scorers.local.last_token import only_last_tokens
 from qwen_rerank.scorers.local.padded import last_hidden
 from qwen_rerank.scorers.local.queued_query import DocumentOdds, QueuedQuery
@@ -64,7 +66,9 @@ class Engine:
         self._start()
         reset_after_fork(self._start)
         self._packs = checkpoint.packs
-        self._packed = self._prepare(self._backbone)
+        fused = self._packs and fuses(self._backbone)
+        self._fused = FusedPass(self._backbone) if fused else None
+        self._packed = self._fused is None and self._prepare(self._backbone)
         self._budget = tokens_per_pass or self._best_budget()
 
     def _prepare(self, backbone: Any) -> bool:
@@ -86,10 +90,11 @@ class Engine:
         self._throughput = Throughput()
         self._running = False
 
-    def log_odds(self, queries: Sequence[EncodedQuery]) -> list[list[DocumentOdds] | ScorerError]:
+    def log_odds(self, queries: Iterable[EncodedQuery]) -> list[list[DocumentOdds] | ScorerError]:
         """The log-odds of each query's documents, in the order they came.
 
-        A ScorerError stands in the place of a query or a document that could not be scored.
+        The first queries are scored while the next ones are still made, if they are made one by
+        one. A ScorerError stands in the place of a query or a document that could not be scored.
 
         Source of the score: the difference of the "yes" and "no" logits at the last
         position, as in the Qwen3-Reranker model card.
@@ -101,20 +106,23 @@ class Engine:
         """
         release_openmp_threads(self._answer.device)
         call = current_call()
-        queued = [QueuedQuery(q if self._packs else q.unshared(), call) for q in queries]
+        queued: list[QueuedQuery] = []
         with call.stopping(lambda: self._cancel(queued)):
             try:
-                self._add(queued)
+                for query in queries:
+                    queued.append(QueuedQuery(query if self._packs else query.unshared(), call))
+                    self._add(queued[-1])
+                    if call.cancelled:
+                        self._cancel(queued)
                 return list(map(_odds_or_error, queued))
             finally:
                 self._cancel(queued)
 
-    def _add(self, queued: Sequence[QueuedQuery]) -> None:
+    def _add(self, query: QueuedQuery) -> None:
         with self._lock:
-            for query in queued:
-                if query.call.ends is not None:
-                    self._check(query, query.call.ends)
-                self._scheduler.add(query)
+            if query.call.ends is not None:
+                self._check(query, query.call.ends)
+            self._scheduler.add(query)
             idle, self._running = not self._running, True
         if idle:
             try:
@@ -192,6 +200,8 @@ class Engine:
 
     def _last_hidden(self, segments: Sequence[Segment], tokens: int) -> Tensor:
         """The hidden state at the end of each document, of shape (documents, hidden)."""
+        if self._fused is not None:
+            return self._fused(segments)
         device = self._answer.device
         if not self._packs:
             return last_hidden(self._backbone, segments, device, self._budget)

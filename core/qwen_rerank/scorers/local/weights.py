@@ -98,9 +98,9 @@ class Weights:
             )
 
     def read(
-        self, names: Collection[str], device: torch.device, dtype: torch.dtype
+        self, names: Collection[str], device: torch.device, dtype: torch.dtype | None
     ) -> dict[str, Tensor]:
-        """Read tensors to a device, each in its own memory.
+        """Read tensors to a device, each in its own memory, and in its own dtype for `None`.
 
         Files that change later change nothing here.
         """
@@ -110,7 +110,7 @@ class Weights:
                 for name in names:
                     if self._files[name] == path:
                         tensor = file.get_tensor(name)
-                        tensors[name] = tensor.to(device, dtype, copy=True)
+                        tensors[name] = tensor.to(device=device, dtype=dtype, copy=True)
         return tensors
 
     def row(self, name: str, index: int) -> Tensor:

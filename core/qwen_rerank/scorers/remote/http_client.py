@@ -193,7 +193,7 @@ def _read(response: Response, max_bytes: int) -> HttpReply | HttpFailure:
     if encoding != "identity":
         return HttpFailure(f"the reply is {encoding}-encoded, wanted identity", invalid=True)
     body = bytearray()
-    # `read`, for `stream` reads a chunk's length without a limit
+    # `read`, for `stream` of older urllib3 reads a chunk's length without a limit
     while chunk := response.raw.read(_CHUNK, decode_content=False):
         body += chunk
         if len(body) > max_bytes:

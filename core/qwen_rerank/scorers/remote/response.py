@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -111,7 +110,7 @@ def _checked_score(score: Any, index: int) -> DocumentScore:
         return DocumentScore(None, "the server gave null as its score")
     if type(score) is int:  # which may be too large to become a float
         score = float(min(2, max(-1, score)))
-    if type(score) is not float or not math.isfinite(score):
+    if type(score) is not float:
         raise BadScoresError(f"wanted a number as score of document {index}, got {excerpt(score)}")
     if not -ROUNDING <= score <= 1 + ROUNDING:
         raise BadScoresError(

@@ -27,15 +27,22 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class PackedLinear(nn.Module):
-    """`nn.Linear` without a bias, over a copy of its weight; it can't be copied or pickled.
+    """`nn.Linear` over a copy of its weight; it can't be copied or pickled.
 
     Source: the operators that torch's own compiler puts in the place of linear layers.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.weight = _pack(linear.weight.detach())
+        self.out_features, self.in_features = weight.shape
+
+
+class Fp32Linear(PackedLinear):
+    """Of fp32 weights, without a bias."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(weight)
+        self.weight = _pack(weight.detach())
         self.multiply: Multiply = multiply
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -45,11 +52,11 @@ class PackedLinear(nn.Module):
 
 def multiply(rows: Tensor, weight: Tensor, width: int) -> Tensor:  # noqa: ARG001
     """Rows by a packed weight; its width is said for torch's compiler, which can't see it."""
-    return cast(Tensor, _onednn("_linear_pointwise")(rows, weight, None, "none", [], ""))
+    return cast(Tensor, onednn("_linear_pointwise")(rows, weight, None, "none", [], ""))
 
 
 def pack_linears(module: nn.Module) -> bool:
-    """Put `PackedLinear`s in the place of the linear layers within, where that pays.
+    """Put `Fp32Linear`s in the place of the linear layers within, where that pays.
 
     Each weight is let go before the next is packed, so that memory holds one of them twice.
     What works on answers only stays: its few rows are of any number, see `padded`.
@@ -61,7 +68,7 @@ def pack_linears(module: nn.Module) -> bool:
     for name in [name for name, _ in module.named_children()]:
         child = getattr(module, name)
         if _packable(child):
-            setattr(module, name, PackedLinear(child))
+            setattr(module, name, Fp32Linear(child.weight))
             packed = True
         elif not isinstance(child, LastTokenOnly):
             packed |= isinstance(child, PackedLinear) or pack_linears(child)
@@ -116,9 +123,9 @@ def _made_by_intel() -> bool:
 
 
 def _pack(weight: Tensor) -> Tensor:
-    return cast(Tensor, _onednn("_reorder_linear_weight")(weight, None))
+    return cast(Tensor, onednn("_reorder_linear_weight")(weight, None))
 
 
-def _onednn(name: str) -> Any:
+def onednn(name: str, space: str = "mkldnn") -> Any:
     """The operator, by the name that torch's compiler knows it by."""
-    return getattr(torch.ops.mkldnn, name)
+    return getattr(getattr(torch.ops, space), name)
