@@ -1,16 +1,18 @@
 """The tokenizer: an uncased byte-level BPE made for matching words, with Qwen3's special tokens.
 
-Three choices serve a small lexical matcher:
+Four choices serve a small matcher:
 
 * white space only separates, it is never part of a token, so that a word is the same after a
   space, after a bracket, and inside Chinese text (decoding therefore loses spaces; nobody decodes);
 * every CJK character is a token of its own: no segmentation that may differ between texts;
+* frequent English words are one token each, since a word has a meaning that its pieces have not;
 * NFKC and lower case.
 """
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -33,8 +35,10 @@ _WORDS = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learn the merges from ``texts`` and dress them as a transformers tokenizer."""
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, words: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """Learn ``vocab_size`` entries from ``texts``; ``words`` are whole words besides."""
     tokenizer = _blank()
     trainer = BpeTrainer(
         vocab_size=vocab_size - len(CONTROL) - len(MARKS),
@@ -43,6 +47,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(_with_essentials(texts), trainer)
+    tokenizer = _with_words(tokenizer, words)
     tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in CONTROL])
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in MARKS])
     dressed = PreTrainedTokenizerFast(
@@ -50,6 +55,18 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     _check(dressed)
     return dressed
+
+
+def _with_words(tokenizer: Tokenizer, words: Sequence[str]) -> Tokenizer:
+    """Add whole words, which are taken as they are, whatever the merges say."""
+    rules = json.loads(tokenizer.to_str())
+    rules["model"]["ignore_merges"] = True
+    known = rules["model"]["vocab"]
+    spelling = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for word in words:
+        entry = "".join(piece for piece, _ in spelling.pre_tokenize_str(word))
+        known.setdefault(entry, len(known))
+    return Tokenizer.from_str(json.dumps(rules))
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -200,7 +200,14 @@ def _prefer_query(head: Head, dimension: int, length: float, near: float) -> Non
 
 
 def _gather(layer: Any) -> None:
-    gains = {"word": 1.0, "pair": 0.7, "letters": 0.06, "topic": 0.04, "meaning": 0.1, "other_meaning": 0.1}
+    gains = {
+        "word": 1.0,
+        "pair": 0.7,
+        "letters": 0.06,
+        "topic": 0.04,
+        "meaning": 0.1,
+        "other_meaning": 0.1,
+    }
     total = Head(layer, 0)
     total.ask({0: 1.0})
     total.offer("after_document", 0, 0.6)
