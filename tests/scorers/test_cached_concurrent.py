@@ -52,36 +52,37 @@ def test_equal_requests_at_the_same_time_are_scored_once() -> None:
     assert len(slow.calls) == 2
 
 
-def test_a_waiting_thread_keeps_to_its_own_deadline() -> None:
-    started, goes_on = threading.Event(), threading.Event()
+class Gate:
+    """Holds scores back until `goes_on` is set."""
 
-    def slow(query: str, document: str) -> float:
-        started.set()
-        assert goes_on.wait(20)
+    def __init__(self) -> None:
+        self.started, self.goes_on = threading.Event(), threading.Event()
+
+    def score(self, query: str, document: str) -> float:
+        """A score, once it may go on."""
+        self.started.set()
+        assert self.goes_on.wait(20)
         return 0.5
 
-    scorer = cached(FakeScorer(slow))
+
+def test_a_waiting_thread_keeps_to_its_own_deadline() -> None:
+    gate = Gate()
+    scorer = cached(FakeScorer(gate.score))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(scorer.score, "a", ["a"])
-        assert started.wait(20)
+        assert gate.started.wait(20)
         try:
             with Call(time.monotonic() + 0.1).active(), pytest.raises(DeadlineError):
                 scorer.score("a", ["a"])
             assert not first.done()
         finally:
-            goes_on.set()
+            gate.goes_on.set()
         assert first.result(20) == [0.5]
 
 
 def test_a_cancelled_call_gives_its_waiting_thread_back() -> None:
-    started, goes_on = threading.Event(), threading.Event()
-
-    def slow(query: str, document: str) -> float:
-        started.set()
-        assert goes_on.wait(20)
-        return 0.5
-
-    scorer, call = cached(FakeScorer(slow)), Call()
+    gate = Gate()
+    scorer, call = cached(FakeScorer(gate.score)), Call()
 
     def score_cancelled() -> list[float]:
         with call.active():
@@ -89,7 +90,7 @@ def test_a_cancelled_call_gives_its_waiting_thread_back() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(scorer.score, "a", ["a"])
-        assert started.wait(20)
+        assert gate.started.wait(20)
         try:
             second = pool.submit(score_cancelled)
             wait_until(lambda: len(_waiting_threads("wait")) == 1)
@@ -97,7 +98,7 @@ def test_a_cancelled_call_gives_its_waiting_thread_back() -> None:
             assert isinstance(second.exception(20), CancelledError)
             assert not first.done()
         finally:
-            goes_on.set()
+            gate.goes_on.set()
         assert first.result(20) == [0.5]
 
 

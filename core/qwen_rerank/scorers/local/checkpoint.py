@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from qwen_rerank.errors import ModelLoadError
 from qwen_rerank.scorers.local.architectures import CLASSIFIERS, architecture_of
-from qwen_rerank.scorers.local.cpu.low_precision import KINDS, NARROW
+from qwen_rerank.scorers.local.cpu.low_precision import LAYER_KINDS, NARROW
 from qwen_rerank.scorers.local.cpu.lowering import lower_part
 from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
 from qwen_rerank.scorers.local.encoder import AnswerIds
@@ -191,7 +191,7 @@ def _difference(weights: Weights, head: str, plus: int, minus: int | None) -> Te
 
 def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """Part by part, so that memory never holds a whole model in more bits than it will have."""
-    low = device.type == "cpu" and dtype in KINDS
+    low = device.type == "cpu" and dtype in LAYER_KINDS
     if low and backbone.config.hidden_size < NARROW:
         low, dtype = False, torch.float32
     for path in _parts(backbone):
@@ -201,7 +201,7 @@ def _fill(backbone: Any, weights: Weights, device: torch.device, dtype: torch.dt
         tensors = weights.read(names, device, stored)
         part.load_state_dict({names[name]: t for name, t in tensors.items()}, assign=True)
         if low:
-            lower_part(backbone, path, KINDS[dtype])
+            lower_part(backbone, path, LAYER_KINDS[dtype])
     # its frequencies are computed, not stored: in memory this time
     backbone.rotary_emb = type(backbone.rotary_emb)(backbone.config)
     return cast(nn.Module, backbone.eval().requires_grad_(False).to(device))

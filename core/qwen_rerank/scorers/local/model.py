@@ -22,7 +22,7 @@ from qwen_rerank.prompt import Answer, PromptSpec
 from qwen_rerank.scorers.local.architectures import architecture_of
 from qwen_rerank.scorers.local.checkpoint import read_checkpoint
 from qwen_rerank.scorers.local.compiled import compile_layers
-from qwen_rerank.scorers.local.cpu.low_precision import KINDS, exception
+from qwen_rerank.scorers.local.cpu.low_precision import LAYER_KINDS, exception
 from qwen_rerank.scorers.local.declared_scoring import check_template
 from qwen_rerank.scorers.local.device import choose_device, choose_dtype
 from qwen_rerank.scorers.local.encoder import EncodedQuery, PromptEncoder, answer_ids
@@ -203,7 +203,7 @@ def _load(folder: Path, key: _Key, answers: Answers) -> LocalModel:
     prompt = recognised_prompt(folder, key.model, lambda: tokenizer)
     if key.compiled and not architecture_of(read_config(folder)).packs:
         raise ConfigError(f"compiled=True does not work with the layers of {folder}")
-    if key.compiled and key.device.type == "cpu" and key.dtype in KINDS:
+    if key.compiled and key.device.type == "cpu" and key.dtype in LAYER_KINDS:
         raise ConfigError(f"compiled=True does not go with {key.dtype} on a CPU, only with float32")
     ids = answer_ids(tokenizer, Answer(*answers))
     checkpoint = read_checkpoint(folder, tokenizer, ids, key.device, key.dtype)

@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own documentation c
 
 from qwen_rerank.scorers.local.cpu.packed_linear import PackedLinear, onednn, padded
 
-LARGEST = 127
+LARGEST_CODE = 127
 """Of the whole numbers that stand for weights and rows: symmetric, so that zero stays zero."""
 
 NARROW = 512
@@ -86,8 +86,8 @@ class Int8Linear(LowPrecisionLinear):
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__(weight, bias)
         largest = weight.detach().abs().amax(1, keepdim=True).clamp_min_(_TINY)
-        codes = (weight.detach() * (LARGEST / largest)).round_().to(torch.int8)
-        self.scales = largest.flatten() / LARGEST**2
+        codes = (weight.detach() * (LARGEST_CODE / largest)).round_().to(torch.int8)
+        self.scales = largest.flatten() / LARGEST_CODE**2
         self.zeros = torch.zeros(self.out_features, dtype=torch.int32)
         self.fast = has_int8()
         self.weight = onednn("qlinear_prepack", "onednn")(codes, None) if self.fast else codes
@@ -96,7 +96,7 @@ class Int8Linear(LowPrecisionLinear):
         """See `LowPrecisionLinear.encode`."""
         high, low = rows.amax(1, keepdim=True), rows.amin(1, keepdim=True)  # faster than abs
         largest = torch.maximum(high, low.neg_()).clamp_min_(_TINY)
-        return Coded(rows.mul_(LARGEST / largest).round_().to(torch.int8), largest)
+        return Coded(rows.mul_(LARGEST_CODE / largest).round_().to(torch.int8), largest)
 
     def product(self, codes: Tensor) -> Tensor:
         """See `LowPrecisionLinear.product`."""
@@ -132,7 +132,7 @@ class Kinds(NamedTuple):
     mlp: type[LowPrecisionLinear]
 
 
-KINDS = {
+LAYER_KINDS = {
     torch.int8: Kinds(attention=Bf16Linear, mlp=Int8Linear),
     torch.bfloat16: Kinds(attention=Bf16Linear, mlp=Bf16Linear),
 }
@@ -160,7 +160,7 @@ def has_int8() -> bool:
     """Whether oneDNN's int8 products work here, and without saturating."""
     if platform.machine() not in {"x86_64", "AMD64"}:
         return False
-    codes, rows = (torch.full((n, 64), LARGEST, dtype=torch.int8) for n in (32, 16))
+    codes, rows = (torch.full((n, 64), LARGEST_CODE, dtype=torch.int8) for n in (32, 16))
     ones, zeros = torch.ones(32), torch.zeros(32, dtype=torch.int32)
     try:
         with torch.inference_mode():
@@ -168,7 +168,7 @@ def has_int8() -> bool:
             found = _int8_product(rows, weight, ones, zeros)
     except (AttributeError, RuntimeError):  # a torch without oneDNN, or with other names for it
         return False
-    return bool((found == 64 * LARGEST**2).all())
+    return bool((found == 64 * LARGEST_CODE**2).all())
 
 
 @cache
@@ -193,7 +193,7 @@ def exception(dtype: torch.dtype, width: int) -> str | None:
         dtype: What is wanted.
         width: Of the model's hidden states.
     """
-    if dtype in KINDS and width < NARROW:
+    if dtype in LAYER_KINDS and width < NARROW:
         return f"layers of width {width} stay in fp32: their ranking needs it, and they are fast"
     if dtype == torch.int8 and not has_int8():
         return f"no VNNI or AMX here: int8 numbers {_IN_FP32}"
