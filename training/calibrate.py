@@ -1,6 +1,6 @@
 """Move the scores so that 0.5 separates matches from misses; the order stays.
 
-    python -m training.calibrate --work WORK [--name checkpoint]
+    python -m training.calibrate --work WORK [--name distilled]
 
 Training weighs answers against near misses, and ends strict. Here nine of ten held-out
 training answers are to score above 0.5. The model has no bias, so the rows of yes and no each get
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from training import mining
 from training.batching import Batcher
-from training.checkpoint import load_reranker
+from training.checkpoint import load_reranker, save
 from training.mining import Example
 from training.network import Reranker
 from training.validation import PARTS
@@ -33,14 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments, shift, save, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--name", default="checkpoint", help="which folder of WORK")
+    parser.add_argument("--name", default="distilled", help="which folder of WORK")
     parser.add_argument("--count", type=int, default=60, help="held-out groups a part")
     options = parser.parse_args(arguments)
     network, tokenizer = load_reranker(options.work / options.name)
     examples = held_out(mining.load(options.work / "examples.jsonl.gz"), options.count)
     print(json.dumps(calibrate(network.eval(), Batcher(tokenizer), examples)))
-    network.model.save_pretrained(options.work / "calibrated")
-    tokenizer.save_pretrained(options.work / "calibrated")
+    save(options.work / "calibrated", network, tokenizer)
 
 
 def held_out(examples: Sequence[Example], count: int) -> list[Example]:

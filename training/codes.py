@@ -20,6 +20,7 @@ class Codes:
     identity: np.ndarray  # (V, I)
     letters: np.ndarray  # (V, L)
     topic: np.ndarray  # (V, T)
+    meaning: np.ndarray  # (V, M), zeros without a teacher
     rarity: np.ndarray  # (V,), an IDF scaled to 0..1
 
 
@@ -27,6 +28,7 @@ def make_codes(
     tokenizer: PreTrainedTokenizerFast,
     passages: Sequence[Sequence[int]],
     widths: tuple[int, int, int],
+    meanings: np.ndarray,
 ) -> Codes:
     """Codes of all tokens; ``passages`` are id lists to count in, ``widths`` = (I, L, T)."""
     size = len(tokenizer)
@@ -37,6 +39,7 @@ def make_codes(
         _unit(np.stack([_identity(text, widths[0]) for text in texts])),
         np.stack([_letters(text, widths[1]) for text in texts]),
         _topics(counts, widths[2]),
+        meanings,
         _rarity(counts, texts),
     )
 

@@ -5,6 +5,7 @@ from itertools import accumulate
 IDENTITY = 48
 LETTERS = 32
 TOPIC = 40
+MEANING = 128
 
 _VECTORS = {
     "identity": IDENTITY,  # which word this is
@@ -12,6 +13,7 @@ _VECTORS = {
     "letters": LETTERS,  # how it is spelled
     "topic": TOPIC,  # what it goes with
     "context": TOPIC,  # the topics just before it
+    "meaning": MEANING,  # what a teacher says it means, where there is one
 }
 _NUMBERS = [
     "constant",
@@ -28,10 +30,14 @@ _NUMBERS = [
     "hit_pair",
     "hit_letters",
     "hit_topic",
+    "hit_meaning",
+    "hit_other_meaning",
     "sum_word",
     "sum_pair",
     "sum_letters",
     "sum_topic",
+    "sum_meaning",
+    "sum_other_meaning",
     "sum_asked",
     "score",
 ]

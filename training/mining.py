@@ -46,10 +46,10 @@ def mine(asked: Sequence[Pair], pool: Sequence[Pair], kind: str) -> Iterator[Exa
     }
     candidates = sorted(texts | {p.document for p in asked})
     best, _ = lexical(candidates, [p.query for p in asked], DEPTH)
-    answers = _answers(asked)
+    answers = answers_of(asked)
     for pair, places in zip(asked, best, strict=True):
         negatives = [candidates[i] for i in places]
-        negatives = [t for t in negatives if not _same(t, answers[pair.query])]
+        negatives = [t for t in negatives if not is_same(t, answers[pair.query])]
         yield Example(pair.query, pair.document, negatives, pair.source, kind, is_held_out(pair))
 
 
@@ -90,7 +90,7 @@ def _named(row: dict[str, Any], texts: Sequence[str]) -> Example:
     return Example(**(row | names))
 
 
-def _answers(asked: Sequence[Pair]) -> dict[str, list[str]]:
+def answers_of(asked: Sequence[Pair]) -> dict[str, list[str]]:
     """All known answers of a query: none of them may serve as a negative."""
     answers = defaultdict(list)
     for pair in asked:
@@ -98,7 +98,7 @@ def _answers(asked: Sequence[Pair]) -> dict[str, list[str]]:
     return answers
 
 
-def _same(text: str, answers: Sequence[str]) -> bool:
+def is_same(text: str, answers: Sequence[str]) -> bool:
     """Whether one of the texts holds the other, white space apart."""
     bare = _bare(text)
     return any(bare in answer or answer in bare for answer in answers)

@@ -7,6 +7,18 @@ _query, _rest = _rest.split("{query}")
 _document, SUFFIX = _rest.split("{document}")
 
 INSTRUCTION = QWEN3.default_instruction
+# Other wordings of the task that a fifth of the training steps has, so that none breaks the model.
+OTHER_INSTRUCTIONS = [
+    "Find the sentence that answers the question.",
+    "Given a question, retrieve passages that contain the answer",
+    "检索能够回答问题的段落",
+    "判断文档是否回答了用户的问题",
+    "Given a search query about software documentation, find the page that explains it",
+    "Retrieve relevant documents for the query",
+    "Given a medical question, retrieve texts that answer it",
+    "根据用户的问题，找出相关的中文文档",
+    "Rank support articles by how well they solve the problem of the customer",
+]
 INSTRUCTION_MARK = _HEAD.splitlines()[-1].strip()
 QUERY_MARK = _query.strip()
 DOCUMENT_MARK = _document.strip()

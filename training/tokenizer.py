@@ -1,16 +1,20 @@
 """The tokenizer: an uncased byte-level BPE made for matching words, with Qwen3's special tokens.
 
-Three choices serve a small lexical matcher:
+Five choices serve a small matcher:
 
 * white space only separates, it is never part of a token, so that a word is the same after a
   space, after a bracket, and inside Chinese text (decoding therefore loses spaces; nobody decodes);
 * every CJK character is a token of its own: no segmentation that may differ between texts;
+* frequent English words are one token each, since a word has a meaning that its pieces have not;
+* any other word is cut into the fewest entries, long ones preferred: "refunds" is "refund" and "s",
+  so that it still matches "refund" (BPE's merges cut it into "re", "fun" and "ds");
 * NFKC and lower case.
 """
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -22,6 +26,7 @@ from training.prompt import DOCUMENT_MARK, INSTRUCTION_MARK, QUERY_MARK
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 MARKS = [INSTRUCTION_MARK, QUERY_MARK, DOCUMENT_MARK]
 ANSWERS = ["yes", "no"]
+LONGEST = 12  # letters; a longer entry is not preferred to one of this length
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _CJK_CHARACTER = re.compile(r"[\u3400-\u9fff]")
@@ -33,8 +38,10 @@ _WORDS = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Learn the merges from ``texts`` and dress them as a transformers tokenizer."""
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, words: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """Learn ``vocab_size`` entries from ``texts``; ``words`` are whole words besides."""
     tokenizer = _blank()
     trainer = BpeTrainer(
         vocab_size=vocab_size - len(CONTROL) - len(MARKS),
@@ -43,6 +50,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(_with_essentials(texts), trainer)
+    tokenizer = _with_words(tokenizer, words)
     tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in CONTROL])
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in MARKS])
     dressed = PreTrainedTokenizerFast(
@@ -50,6 +58,28 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     _check(dressed)
     return dressed
+
+
+def _with_words(tokenizer: Tokenizer, words: Sequence[str]) -> Tokenizer:
+    """Add whole words, and cut by the entries instead of the merges."""
+    rules = json.loads(tokenizer.to_str())
+    entries = rules["model"]["vocab"]
+    spelling = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for word in words:
+        entry = "".join(piece for piece, _ in spelling.pre_tokenize_str(word))
+        entries.setdefault(entry, len(entries))
+    in_order = sorted(entries, key=entries.__getitem__)
+    scored = [(entry, _worth(entry, place / len(entries))) for place, entry in enumerate(in_order)]
+    rules["model"] = {"type": "Unigram", "unk_id": None, "vocab": scored}
+    return Tokenizer.from_str(json.dumps(rules))
+
+
+def _worth(entry: str, place: float) -> float:
+    """What an entry counts; the cut of the largest sum is taken.
+
+    Each costs 1, so few are best; of as many, those with the longest entry, then the frequent ones.
+    """
+    return -1 + 0.003 * min(len(entry), LONGEST) ** 2 - 0.01 * place
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -9,10 +9,11 @@ The residual stream is divided into named channels (`training.layout`). Layer by
    word seen first in the document takes half of the attention, seen again a third: BM25's
    saturation of term frequency. What it brings home is the rarity of the query word.
 2. The same by topic (head 0).
-3. Every token, above all the last, gathers the matches over the document. A sink of fixed weight
+3. Free.
+4. Every token, above all the last, gathers the matches over the document. A sink of fixed weight
    (the first tokens of the turns) turns the softmax's average into sum / (sink + length), BM25's
    length normalisation. That is the score; the rows of yes and no read it.
-4. Free, as is everything not named here: small and random.
+5. Free, as is everything not named here: small and random.
 """
 
 import math
@@ -25,7 +26,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from training.codes import Codes
 from training.heads import THETA, Head
-from training.layout import CHANNELS, IDENTITY, LETTERS, RESERVED, TOPIC, at
+from training.layout import CHANNELS, IDENTITY, LETTERS, MEANING, RESERVED, TOPIC, at
 from training.prompt import DOCUMENT_MARK, QUERY_MARK
 from training.tokenizer import CONTROL, MARKS
 
@@ -33,18 +34,18 @@ LEVEL = 4.0  # the value of a flag that is on, of the constant, of the rarest to
 TYPICAL = 0.8  # about the root mean square of the residual stream, which the norms divide by
 SATURATION = 0.42  # see _prefer_document
 SINK = 1.25  # the start tokens weigh about as much as 120 tokens of the document
-SHARPNESS = [2.5, 1.9, 1.9, 1.5, 1.2]  # weights of the query and key norms, layer by layer
+SHARPNESS = [2.5, 1.9, 1.9, 1.2, 1.5, 1.2]  # weights of the query and key norms, layer by layer
 
 
-def make_config(vocabulary: int, layers: int = 5, mlp: int = 512) -> Qwen3Config:
+def make_config(vocabulary: int, layers: int = 6, mlp: int = 448) -> Qwen3Config:
     """The shape; every head has 64 dimensions, most of which hardly turn (see `THETA`)."""
     return Qwen3Config(
         vocab_size=vocabulary,
-        hidden_size=256,
+        hidden_size=384,
         intermediate_size=mlp,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=4,
+        num_attention_heads=6,
+        num_key_value_heads=6,
         head_dim=64,
         max_position_embeddings=8192,
         rope_parameters={"rope_type": "default", "rope_theta": THETA},
@@ -65,7 +66,8 @@ def wire(config: Qwen3Config, tokenizer: PreTrainedTokenizerFast, codes: Codes) 
         _multiply(model.model.layers[0].mlp)
         _match_words(model.model.layers[1])
         _match_topics(model.model.layers[2])
-        _gather(model.model.layers[3])
+        _match_meanings(model.model.layers[2])
+        _gather(model.model.layers[4])
     return model
 
 
@@ -84,6 +86,7 @@ def _embedding(tokenizer: PreTrainedTokenizerFast, codes: Codes, width: int) -> 
     table[:, CHANNELS["identity"]] = 6 * codes.identity
     table[:, CHANNELS["letters"]] = 4 * codes.letters
     table[:, CHANNELS["topic"]] = 5 * codes.topic
+    table[:, CHANNELS["meaning"]] = 6 * codes.meaning
     table[:, at("constant")] = LEVEL
     table[:, at("rarity")] = LEVEL * codes.rarity
     ids = {text: tokenizer.convert_tokens_to_ids(text) for text in [*CONTROL, *MARKS, "yes", "no"]}
@@ -170,6 +173,18 @@ def _match_topics(layer: Any) -> None:
     head.carry("asked", "hit_topic", TYPICAL)
 
 
+def _match_meanings(layer: Any) -> None:
+    """Two heads, each on 48 of the 96 strongest directions of the teacher's meanings."""
+    half = 48
+    for index, name in enumerate(("hit_meaning", "hit_other_meaning")):
+        head = Head(layer, 1 + index)
+        rows = torch.zeros(half, MEANING)
+        rows[range(half), range(index, 2 * half, 2)] = 1.0
+        head.compare_by(rows, "meaning", range(half))
+        _prefer_query(head, half, length=4, near=0.5)
+        head.carry("asked", name, TYPICAL)
+
+
 def _prefer_query(head: Head, dimension: int, length: float, near: float) -> None:
     """Keys of the query are preferred, so that a likeness above ``near`` beats the token itself.
 
@@ -185,7 +200,14 @@ def _prefer_query(head: Head, dimension: int, length: float, near: float) -> Non
 
 
 def _gather(layer: Any) -> None:
-    gains = {"word": 1.0, "pair": 0.7, "letters": 0.06, "topic": 0.04}
+    gains = {
+        "word": 1.0,
+        "pair": 0.7,
+        "letters": 0.06,
+        "topic": 0.04,
+        "meaning": 0.1,
+        "other_meaning": 0.1,
+    }
     total = Head(layer, 0)
     total.ask({0: 1.0})
     total.offer("after_document", 0, 0.6)

@@ -9,7 +9,7 @@ from training.smoke import smoke
 
 @pytest.mark.slow
 def test_recipe_runs_from_texts_to_a_shipped_folder(tmp_path: Path) -> None:
-    smoke(tmp_path, minutes=0.1)
+    smoke(tmp_path, steps=2)
     shipped = {path.name for path in (tmp_path / "shipped").iterdir()}
     assert shipped == {
         "model.safetensors",

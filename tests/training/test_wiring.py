@@ -12,7 +12,7 @@ from training.evaluate import scorer
 from training.miniature import miniature
 from training.prepare import start
 from training.prompt import SUFFIX, document_tail, head, query_line
-from training.smoke import check_wiring
+from training.smoke import check_wiring, vectors_of_endings
 from training.tokenizer import encode
 
 QUERIES = ["how to copy a file", "如何备份数据库？", "what is a socket"]
@@ -23,7 +23,7 @@ DOCUMENTS = ["Copy a file to a new place.", "备份数据库之前先停止写�
 def wired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wired")
     pairs = miniature()
-    start(pairs, pairs, folder, vocabulary=4096)
+    start(pairs, pairs, folder, 4096, ["temporary"], vectors_of_endings)
     return folder
 
 
