@@ -17,7 +17,8 @@ from qwen_rerank.scorers.local.model_folder import read_tokenizer
 Tensors = dict[str, Tensor]
 
 QUERY, DOCUMENTS = "red planet", ["Mars is red.", "Venus is bright."]
-HIDDEN = 256
+HIDDEN, TOKENS = 384, 24_013
+"""Of the built-in model."""
 
 
 def configure(folder: Path, **values: Any) -> None:

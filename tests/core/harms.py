@@ -10,6 +10,7 @@ import torch
 
 from tests.core.folders import (
     HIDDEN,
+    TOKENS,
     Tensors,
     add,
     answer_tokens,
@@ -79,7 +80,7 @@ def fewer_layers(folder: Path) -> None:
 
 
 def other_head(folder: Path) -> None:
-    add(folder, lm_head__weight=torch.ones(16384, HIDDEN).cumsum(0))
+    add(folder, lm_head__weight=torch.ones(TOKENS, HIDDEN).cumsum(0))
 
 
 def other_head_shape(folder: Path) -> None:
