@@ -34,12 +34,14 @@ import argparse, os, socket, sys
 parser = argparse.ArgumentParser(prog="start.sh", usage=argparse.SUPPRESS, add_help=False)
 parser.add_argument("--host", default=os.environ.get("QWEN_RERANK_HOST", "127.0.0.1"))
 parser.add_argument("--port", default=os.environ.get("QWEN_RERANK_PORT", "8080"), type=int)
-at, _ = parser.parse_known_args()
+at, others = parser.parse_known_args()
+if {"-h", "--help"} & {*others}:
+    sys.exit()
 with socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET) as listening:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((at.host, at.port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         where = f"{at.host}:{at.port}"
         sys.exit(f"start.sh: can't listen on {where}: {error}; choose another port with --port")
 END

@@ -52,5 +52,6 @@ def _yes_no(scores: Tensor, targets: Targets) -> Tensor:
     losses = F.binary_cross_entropy_with_logits(scores.clamp_min(-30), wanted, reduction="none")
     others = targets.present & ~answer
     first = (losses * answer).sum() / answer.sum().clamp_min(1)
+    # over all texts, answers too, so that groups without an answer do not weigh more
     rest = (losses * others).sum() / targets.present.sum().clamp_min(1)
     return (first + rest) / 2

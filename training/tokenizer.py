@@ -1,4 +1,4 @@
-"""The tokenizer: an uncased byte-level BPE made for matching words, with Qwen3's special tokens.
+"""The tokenizer: an uncased vocabulary made for matching words, with Qwen3's special tokens.
 
 Five choices serve a small matcher:
 
@@ -26,7 +26,7 @@ from training.prompt import DOCUMENT_MARK, INSTRUCTION_MARK, QUERY_MARK
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 MARKS = [INSTRUCTION_MARK, QUERY_MARK, DOCUMENT_MARK]
 ANSWERS = ["yes", "no"]
-LONGEST = 12  # letters; a longer entry is not preferred to one of this length
+LONGEST = 12  # bytes; a longer entry is not preferred to one of this length
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _CJK_CHARACTER = re.compile(r"[\u3400-\u9fff]")

@@ -6,9 +6,9 @@ The residual stream is divided into named channels (`training.layout`). Layer by
    before it was, and the topics just before it; the MLP multiplies: rarity, if inside the query.
 1. Every token looks for equal tokens (head 0), for equal pairs with the token before (head 1) and
    for words of similar letters (head 2). It always finds itself, so a match is a *share*: a query
-   word seen first in the document takes half of the attention, seen again a third: BM25's
+   word seen first in the document takes a quarter of the attention, seen again a seventh: BM25's
    saturation of term frequency. What it brings home is the rarity of the query word.
-2. The same by topic (head 0).
+2. The same by topic (head 0) and by the teacher's meaning (heads 1 and 2).
 3. Free.
 4. Every token, above all the last, gathers the matches over the document. A sink of fixed weight
    (the first tokens of the turns) turns the softmax's average into sum / (sink + length), BM25's

@@ -30,7 +30,7 @@ TITLES = ("documents", "engine", "s", "processor s", "s by ours in fp32", "proce
           "log-odds, largest change")  # fmt: skip
 
 
-class Call(NamedTuple):
+class Timing(NamedTuple):
     """One call of an engine."""
 
     seconds: float
@@ -39,19 +39,19 @@ class Call(NamedTuple):
 
 
 @dataclass
-class Engine:
+class Worker:
     """A process that scores."""
 
     process: subprocess.Popen[str]
     version: str = ""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Timing] = field(default_factory=list)
 
-    def score(self, query: str, documents: list[str]) -> Call:
+    def score(self, query: str, documents: list[str]) -> Timing:
         """Raises EOFError if the process has ended."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps([query, documents]) + "\n")
         self.process.stdin.flush()
-        return Call(*self.reply())
+        return Timing(*self.reply())
 
     def reply(self) -> Any:
         """The next line of its output."""
@@ -88,7 +88,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     names = [f"{engine.NAME} {setting}" for engine in ENGINES for setting in engine.SETTINGS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", default=names, help=f"of {', '.join(names)}")
+    parser.add_argument("--only", nargs="*", default=names, choices=names)
     parser.add_argument("--cases", nargs="*", help="kind:candidates",
                         default=["short:50", "paragraph:10", "chunk:4", "long:1"])  # fmt: skip
     parser.add_argument("--size", choices=SIZES, default="0.6B")
@@ -109,9 +109,9 @@ def _classifier(folder: Path) -> None:
         build_tokenizer_files(target)
 
 
-def _started(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
+def _started(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Worker], dict[str, str]]:
     """Those that load, and why the others do not."""
-    engines: dict[str, Engine] = {}
+    engines: dict[str, Worker] = {}
     failures: dict[str, str] = {}
     for module in ENGINES:
         for setting in module.SETTINGS:
@@ -122,33 +122,39 @@ def _started(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Engin
                 engines[name] = _start(module, folder, setting, options.threads)
             except (EOFError, subprocess.CalledProcessError) as error:
                 failures[name] = f"does not run here: {error}"
+    if EXACT not in engines:
+        raise SystemExit(f"{EXACT}: {failures[EXACT]}")
     return engines, failures
 
 
-def _start(module: ModuleType, folder: Path, setting: str, threads: int) -> Engine:
+def _start(module: ModuleType, folder: Path, setting: str, threads: int) -> Worker:
     python = sys.executable
     if module is not ours:
         python = str(python_of(module.NAME, module.INSTALLS))
     command = [python, "-m", module.__name__, str(folder.absolute()), setting, str(threads)]
     pipe = subprocess.PIPE
-    engine = Engine(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+    engine = Worker(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
     engine.version = str(engine.reply())
     return engine
 
 
-def _measured(engines: dict[str, Engine], case: str, rounds: int) -> list[str]:
+def _measured(engines: dict[str, Worker], case: str, rounds: int) -> list[str]:
     kind, count = case.split(":")
     documents = texts.documents(kind, int(count))
     for engine in engines.values():
         engine.calls = []
     for number in range(rounds + 1):
-        for engine in engines.values():
-            engine.calls.append(engine.score(texts.query(number), documents))
+        for name, engine in list(engines.items()):
+            try:
+                engine.calls.append(engine.score(texts.query(number), documents))
+            except (EOFError, OSError) as error:
+                print(f"{name} is left out from {case} on: {error}", file=sys.stderr)
+                del engines[name]
     exact = engines[EXACT].calls[1:]  # the first one warms up
     return [_row(f"{count} x {kind}", name, engines[name].calls[1:], exact) for name in engines]
 
 
-def _row(case: str, name: str, calls: list[Call], exact: list[Call]) -> str:
+def _row(case: str, name: str, calls: list[Timing], exact: list[Timing]) -> str:
     pairs = list(zip(calls, exact, strict=True))
     cells = [
         median(call.seconds for call in calls),

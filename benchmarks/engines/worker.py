@@ -13,6 +13,8 @@ from typing import Any
 Score = Callable[[str, Sequence[str]], list[float]]
 """P("yes") of each document."""
 
+NEAREST = 2.0**-53
+"""To 0 and 1; some engines round to them."""
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
 _HEAD = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
@@ -48,4 +50,5 @@ def _say(replies: Any, what: Any) -> None:
 
 
 def _log_odds(score: float) -> float:
-    return math.log(score / (1 - score)) if 0 < score < 1 else math.nan
+    score = min(max(score, NEAREST), 1 - NEAREST)
+    return math.log(score / (1 - score))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 NEAREST = 2.0**-53
-"""So far a double stays from 1. It could come nearer to 0, but there it is cut alike: a server
-that rounds a small score to 0 must not say more than one that rounds a large score to 1."""
+"""The smallest distance of a double from 1. Scores nearer to 0 or to 1 than this become equal: a
+server that rounds a small score to 0 must not say more than one that rounds a large score to 1."""
 
 
 def log_odds(score: float) -> float:

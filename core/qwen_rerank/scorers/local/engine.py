@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
 from typing import cast
 
 import torch
@@ -61,8 +60,8 @@ class Engine:
         reset_after_fork(self._start)
         self._packs = checkpoint.packs
         best = TOKENS_PER_PASS.get(self._answer.device.type, 4096)
-        self._last_hidden = _pass_of(checkpoint, tokens_per_pass or best)
-        packed = isinstance(self._last_hidden, PackedPass) and self._last_hidden.weights_packed
+        self._pass = _pass_of(checkpoint, tokens_per_pass or best)
+        packed = isinstance(self._pass, PackedPass) and self._pass.weights_packed
         self._budget = tokens_per_pass or (PACKED_TOKENS_PER_PASS if packed else best)
 
     def _start(self) -> None:
@@ -96,7 +95,7 @@ class Engine:
                     self._add(queued[-1])
                     if call.cancelled:
                         self._cancel(queued)
-                return list(map(Future.result, [query.result for query in queued]))
+                return [query.result.result() for query in queued]
             finally:
                 self._cancel(queued)
 
@@ -168,7 +167,7 @@ class Engine:
     def _odds(self, segments: Sequence[Segment]) -> Sequence[DocumentOdds]:
         """The odds of each document; where memory runs out, each half is tried alone."""
         try:
-            return (self._last_hidden(segments).float() @ self._answer).tolist()
+            return (self._pass(segments).float() @ self._answer).tolist()
         except torch.cuda.OutOfMemoryError as error:
             if len(segments) == 1:
                 return _no_memory(segments[0], error)
@@ -179,6 +178,8 @@ class Engine:
         torch.cuda.empty_cache()
         half, tokens = len(segments) // 2, sum(len(s.ids) for s in segments)
         self._budget = min(self._budget, max(tokens // 2, MIN_BUDGET))
+        if isinstance(self._pass, PaddedPass):
+            self._pass.budget = self._budget
         return [*self._odds(segments[:half]), *self._odds(segments[half:])]
 
 

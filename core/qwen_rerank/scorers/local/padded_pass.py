@@ -27,14 +27,14 @@ class PaddedPass:
         backbone.set_attn_implementation("sdpa")
         self._backbone = backbone
         self._device: torch.device = backbone.embed_tokens.weight.device
-        self._budget = budget
+        self.budget = budget
 
     def __call__(self, segments: Sequence[Segment]) -> Tensor:
         """The hidden state at the end of each prompt, of shape (prompts, hidden)."""
         order = sorted(range(len(segments)), key=lambda i: len(segments[i].ids))
         rows = [
             self._ends([segments[i].ids for i in group])
-            for group in _groups(segments, order, self._budget)
+            for group in _groups(segments, order, self.budget)
         ]
         places = torch.tensor(order, device=self._device).argsort()
         return torch.cat(rows)[places]
@@ -43,8 +43,8 @@ class PaddedPass:
         """The same of a few prompts, which fit into one pass."""
         longest = max(map(len, prompts))
         padded = [[*ids, *[0] * (longest - len(ids))] for ids in prompts]
-        ids = torch.tensor(padded, device=self._device)
-        hidden: Tensor = self._backbone(input_ids=ids, use_cache=False).last_hidden_state
+        rows = torch.tensor(padded, device=self._device)
+        hidden: Tensor = self._backbone(input_ids=rows, use_cache=False).last_hidden_state
         ends = torch.tensor([len(ids) - 1 for ids in prompts], device=self._device)
         return hidden[torch.arange(len(prompts), device=self._device), ends]
 

@@ -20,7 +20,7 @@ Post = Callable[[str, dict[str, Any], Callable[[Any], Scores]], Scores]
 _NO_SUCH_ROUTE = (404, 405, 501)
 _WRONG_FIELDS = (400, 422)
 _NO_SUCH_MODEL = re.compile(r"model .*does not exist")
-"""How vLLM says, with 404, that it serves a model of another name."""
+"""How vLLM says that it serves a model of another name; its status is 404."""
 _BY_MISSING_FIELD = {"texts": TEI, "top_n": replace(GENERIC, sends_top_n=True)}
 """The dialect of servers that refuse the generic request because this field is missing."""
 
