@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from benchmarks.ray_serve import PORT, SERVE, wait_until_ready
+from benchmarks.server_process import SERVE, URL, server_process
 from benchmarks.texts import documents, query
 from qwen_rerank import BatchScorer, LocalScorer, RemoteScorer
 
@@ -30,7 +30,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 DOORS: dict[str, Callable[[], BatchScorer]] = {
     "in process": lambda: LocalScorer("builtin", device="cpu"),
-    "server": lambda: RemoteScorer(f"http://127.0.0.1:{PORT}"),
+    "server": lambda: RemoteScorer(URL),
 }
 
 
@@ -51,7 +51,7 @@ def compare(count: int) -> None:
     print("| | setting | idle | busy | ratio |\n|---|---|---|---|---|")
     for name, variables in SETTINGS.items():
         environment = {**os.environ, **variables}
-        with server(environment):
+        with server_process(SERVE, environment):
             for door in DOORS:
                 idle = measured(door, environment)
                 with busy(count):
@@ -74,19 +74,6 @@ def median_seconds(scorer: BatchScorer) -> float:
         scorer.score(query(number), texts)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
-
-
-@contextmanager
-def server(environment: dict[str, str]) -> Iterator[None]:
-    """A ready server without a page."""
-    command = [*SERVE, "--model", "builtin", "--device", "cpu"]
-    log = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
-        try:
-            wait_until_ready(process)
-            yield
-        finally:
-            process.terminate()
 
 
 @contextmanager

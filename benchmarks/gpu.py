@@ -24,7 +24,8 @@ from benchmarks.floor import operations, product_operations, product_seconds, sy
 from benchmarks.gpu_peers import Model, Score, Task, candidates
 from benchmarks.gpu_profile import profile
 from benchmarks.memory import peak_megabytes
-from benchmarks.model import SIZES, build
+from benchmarks.model import build
+from benchmarks.options import common_parser
 from benchmarks.report import machine
 
 TOO_FAR = 0.3
@@ -216,19 +217,15 @@ def _joined(cells: Sequence[str]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="0.6B")
-    parser.add_argument("--model", help="folder to keep the random model in, for the next run")
+    parser = common_parser(__doc__, rounds=5)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", type=lambda name: getattr(torch, name), default=torch.bfloat16)
     cases = ["short:50", "paragraph:50", "chunk:20", "long:5"]
     parser.add_argument("--cases", nargs="+", default=cases, help="kind:documents of a query")
     parser.add_argument("--queries", type=int, default=4, help="in one call, for documents/s")
     parser.add_argument("--only", nargs="*", default=[], help="names to measure; all without")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=300, help="begin no line after these")
     parser.add_argument("--profile", action="store_true", help="print the kernels of paragraphs")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     return parser.parse_args()
 
 

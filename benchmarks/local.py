@@ -12,7 +12,8 @@ import torch
 
 from benchmarks import texts
 from benchmarks.measure import compare, threads
-from benchmarks.model import SIZES, build
+from benchmarks.model import build
+from benchmarks.options import common_parser
 from benchmarks.peers import Peers
 from benchmarks.report import machine, write
 from qwen_rerank.scorers.local.device import choose_device, choose_dtype
@@ -44,9 +45,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="0.6B")
-    parser.add_argument("--model", help="folder to keep the random model in, for the next run")
+    parser = common_parser(__doc__)
     parser.add_argument("--device")
     parser.add_argument("--dtype")
     parser.add_argument("--threads", type=int)
@@ -57,10 +56,8 @@ def _options() -> argparse.Namespace:
         help=f"kind:candidates, kinds are {', '.join(texts.KINDS)}",
     )
     parser.add_argument("--compiled", action="store_true", help="ours once more, compiled")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--callers", type=int, default=8, help="threads at once; 0 = skip")
     parser.add_argument("--without", nargs="*", default=[], help="peers to leave out")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--name", default="local")
     parser.add_argument("--plot", type=Path, help="SVG file to draw the peers' times in")
     return parser.parse_args()

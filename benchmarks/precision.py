@@ -23,12 +23,12 @@ import torch
 from benchmarks import texts
 from benchmarks.memory import resident_megabytes
 from benchmarks.model import SIZES, build
+from benchmarks.options import cpu_parser
 from benchmarks.report import line, machine
 from qwen_rerank import LocalScorer
 from qwen_rerank.evaluation.agreement import agreement
 
 FORMATS = ("float32", "bfloat16", "int8")
-CASES = ("short:50", "paragraph:10", "chunk:4", "long:1")
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 ANY = ("a", ["b", "c d"])
 
@@ -70,16 +70,8 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cpu_parser(__doc__, "precision")
     parser.add_argument("--formats", nargs="*", default=FORMATS)
-    parser.add_argument("--cases", nargs="*", default=CASES, help="kind:candidates")
-    parser.add_argument("--size", choices=SIZES, default="0.6B")
-    parser.add_argument("--layers", type=int, help="how many, if not as many as published")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--model", help="folder to keep the random model in, for the next run")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--name", default="precision")
     return parser.parse_args()
 
 

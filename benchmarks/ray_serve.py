@@ -14,23 +14,21 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import requests
 
 from benchmarks.serve_load import processor_seconds
+from benchmarks.server_process import PORT, SERVE, URL, server_process
 from benchmarks.texts import documents, query
 
 DOCUMENTS = 10
 """In each request; about 40 tokens each."""
-PORT = 8199
 MODES: dict[str, dict[str, str]] = {
     "qwen-rerank serve": {},
     "Ray Serve": {},
@@ -38,35 +36,15 @@ MODES: dict[str, dict[str, str]] = {
 }
 EQUAL = {"RAY_worker_niceness": "0"}
 """Ray's workers give way to all other processes by default; a plain server does not."""
-SERVE = [sys.executable, "-m", "qwen_rerank", "serve", "--no-ui", "--port", str(PORT)]
 
 
-@contextmanager
-def server(mode: str, replicas: int = 1) -> Iterator[int]:
+def server(mode: str, replicas: int = 1) -> AbstractContextManager[int]:
     """A ready server with one thread for each model; its process."""
-    command = [*SERVE, "--model", "builtin", "--device", "cpu"]
+    command = SERVE
     if mode != "qwen-rerank serve":
         command = [sys.executable, "-m", "benchmarks.ray_application", str(PORT), str(replicas)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **EQUAL, **MODES[mode]}
-    log = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
-        try:
-            wait_until_ready(process)
-            yield process.pid
-        finally:
-            process.terminate()
-
-
-def wait_until_ready(process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 180
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if requests.get(f"http://127.0.0.1:{PORT}/ready", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.5)
-    raise SystemExit("the server did not start")
+    return server_process(command, environment)
 
 
 def family_seconds(pid: int) -> float:
@@ -88,7 +66,7 @@ def family_seconds(pid: int) -> float:
 async def ask(session: aiohttp.ClientSession, number: int) -> float:
     start = time.perf_counter()
     body = {"query": query(number), "documents": documents("short", DOCUMENTS + number % 3)}
-    async with session.post(f"http://127.0.0.1:{PORT}/rerank", json=body) as reply:
+    async with session.post(f"{URL}/rerank", json=body) as reply:
         await reply.json()
         reply.raise_for_status()
     return time.perf_counter() - start

@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 from llama_index_qwen_rerank.images import document_of
 from llama_index_qwen_rerank.nodes import reranked_node
 from qwen_rerank import ConfigError, InvalidInputError
-from qwen_rerank._validation import checked_query
+from qwen_rerank._validation import checked_sentence
 from qwen_rerank.adapter import QueryKeywords, RerankAdapter
 
 dispatcher = get_dispatcher(__name__)
@@ -142,7 +142,7 @@ def _query(query_bundle: QueryBundle | None) -> str:
         raise InvalidInputError(
             "Missing query bundle in extra info: query_bundle is None, a query is needed"
         )
-    return checked_query(query_bundle.query_str)
+    return checked_sentence("query", query_bundle.query_str)
 
 
 def _copies(nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:

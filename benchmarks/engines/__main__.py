@@ -20,6 +20,7 @@ from benchmarks import texts
 from benchmarks.engines import llama_cpp, openvino_genai, ours, vllm_cpu
 from benchmarks.engines.environment import python_of
 from benchmarks.model import SIZES, build, build_tokenizer_files
+from benchmarks.options import cpu_parser
 from benchmarks.report import line, machine
 from tests.qwen3.models import convert_to_classifier
 from tests.qwen3.tokenizer import build_tokenizer
@@ -87,17 +88,8 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     names = [f"{engine.NAME} {setting}" for engine in ENGINES for setting in engine.SETTINGS]
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cpu_parser(__doc__, "engines")
     parser.add_argument("--only", nargs="*", default=names, choices=names)
-    parser.add_argument("--cases", nargs="*", help="kind:candidates",
-                        default=["short:50", "paragraph:10", "chunk:4", "long:1"])  # fmt: skip
-    parser.add_argument("--size", choices=SIZES, default="0.6B")
-    parser.add_argument("--layers", type=int, help="how many, if not as many as published")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--model", help="folder to keep the random model in, for the next run")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--name", default="engines")
     return parser.parse_args()
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from qwen_rerank.errors import InvalidInputError
 
 
-def checked_query(query: Any, name: str = "query") -> str:
-    """The query, or an instruction, see `checked_text`.
+def checked_sentence(name: str, sentence: Any) -> str:
+    """A query or an instruction, see `checked_text`.
 
     Raises:
         InvalidInputError: It is not a text, or it is blank.
     """
-    text = checked_text(name, query)
+    text = checked_text(name, sentence)
     if not text.strip():
         raise InvalidInputError(f"{name} must hold a text, it is blank")
     return text

@@ -10,7 +10,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, PrivateAttr
 
-from qwen_rerank._validation import checked_query
+from qwen_rerank._validation import checked_sentence
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.expansion import Merge, phrasings
 from qwen_rerank.factory import load
@@ -123,7 +123,7 @@ class RerankAdapter(ScorerAdapter, AdapterSettings):
         return self.query_expander(query)
 
     def _phrasings(self, query: str) -> list[str]:
-        checked_query(query)
+        checked_sentence("query", query)
         try:
             answer = self._expand(query)
         except Exception as error:  # an outage of the LLM must not break the pipeline

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from qwen_rerank._validation import checked_documents, checked_query
+from qwen_rerank._validation import checked_documents, checked_sentence
 from qwen_rerank.errors import ConfigError, ScorerError
 
 
@@ -53,10 +53,10 @@ class RerankRequest:
     """The task in one English sentence; `None` means the model's default."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "query", checked_query(self.query))
+        object.__setattr__(self, "query", checked_sentence("query", self.query))
         object.__setattr__(self, "documents", checked_documents(self.documents))
         if self.instruction is not None:
-            checked = checked_query(self.instruction, "instruction")
+            checked = checked_sentence("instruction", self.instruction)
             object.__setattr__(self, "instruction", checked)
 
 

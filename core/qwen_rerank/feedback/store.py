@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank._validation import check_limits, checked_documents, checked_query
+from qwen_rerank._validation import check_limits, checked_documents, checked_sentence
 from qwen_rerank.errors import InvalidInputError, UnknownRerankError
 from qwen_rerank.feedback import statistics
 from qwen_rerank.feedback.database import BUSY_TIMEOUT, Database, Row
@@ -102,7 +102,7 @@ class FeedbackStore:
         Raises:
             InvalidInputError: An argument has the wrong type, or a ranking has this id already.
         """
-        query, documents = checked_query(query), checked_documents(documents)
+        query, documents = checked_sentence("query", query), checked_documents(documents)
         check_limits(top_n, None)
         if rerank_id is not None:
             check_id(rerank_id)

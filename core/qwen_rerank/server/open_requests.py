@@ -17,18 +17,16 @@ class OpenRequests:
     All methods belong to one event loop.
 
     Args:
-        max_documents: The most documents of all requests together, unless there is only one.
+        max_queue: The most documents of all requests together, unless there is only one.
         deadline: Seconds that a request may take.
         on_change: Called with the number of documents when a request begins or ends.
     """
 
-    def __init__(
-        self, max_documents: int, deadline: float, on_change: Callable[[int], object]
-    ) -> None:
+    def __init__(self, max_queue: int, deadline: float, on_change: Callable[[int], object]) -> None:
         self.throughput = Throughput()
         self.given_up: set[asyncio.Task[object]] = set()
         """The requests that the end of the server cut off; their scorers may still work."""
-        self._max_documents = max_documents
+        self._max_queue = max_queue
         self._deadline = deadline
         self._on_change = on_change
         self._open: dict[asyncio.Task[object], Work] = {}
@@ -47,7 +45,7 @@ class OpenRequests:
             RefusedError: The queue is too long for it, or the request is.
         """
         queue = self.work
-        if queue.documents and queue.documents + work.documents > self._max_documents:
+        if queue.documents and queue.documents + work.documents > self._max_queue:
             raise OverloadedError(
                 f"{queue.documents} documents wait, and {work.documents} more are too many for "
                 "the queue"

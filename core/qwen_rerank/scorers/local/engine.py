@@ -1,4 +1,4 @@
-"""Runs the backbone over packed batches of encoded prompts."""
+"""Queues encoded queries, runs the model's passes, and returns log-odds."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class LocalScorer(BatchScorer):
         """
         if not any(request.documents for request in requests):
             return [Scores() for _ in requests]
-        engine, encoder = self._resolved()[:2]
+        engine, encoder = self._loaded()[:2]
         outcomes: list[Outcome] = []
         for first in range(0, len(requests), REQUESTS_IN_MEMORY):
             part = requests[first : first + REQUESTS_IN_MEMORY]
@@ -112,7 +112,7 @@ class LocalScorer(BatchScorer):
 
     def load(self) -> None:
         """Load the model now instead of at the first call."""
-        self._resolved()
+        self._loaded()
 
     def unload(self) -> None:
         """Free the memory of the model; a later call loads it again.
@@ -122,7 +122,7 @@ class LocalScorer(BatchScorer):
         """
         from qwen_rerank.scorers.local.model import unload_model
 
-        _resolve.cache_clear()
+        _load.cache_clear()
         unload_model(self.model, self.device, self.dtype, self._answers, compiled=self.compiled)
 
     def __enter__(self) -> Self:
@@ -139,12 +139,12 @@ class LocalScorer(BatchScorer):
         Raises:
             ModelLoadError: The model can't be found, downloaded or read.
         """
-        return self._resolved().fingerprint
+        return self._loaded().fingerprint
 
-    def _resolved(self) -> _Resolved:
+    def _loaded(self) -> _Loaded:
         # a folder by its whole path: after `chdir`, a relative one may be another folder
         folder = None if self.model == BUILTIN else local_folder(self.model)
-        return _resolve(self, str(folder or self.model))
+        return _load(self, str(folder or self.model))
 
     @property
     def _answers(self) -> tuple[str, str | None] | None:
@@ -166,8 +166,8 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
-class _Resolved(NamedTuple):
-    """What the settings of a scorer stand for, once its model is loaded."""
+class _Loaded(NamedTuple):
+    """The loaded model of a scorer, and what its scores depend on."""
 
     engine: Engine
     encoder: PromptEncoder
@@ -175,7 +175,7 @@ class _Resolved(NamedTuple):
 
 
 @lru_cache
-def _resolve(scorer: LocalScorer, folder: str) -> _Resolved:
+def _load(scorer: LocalScorer, folder: str) -> _Loaded:
     """Cached, because resolving the device waits until a GPU has done its work."""
     from qwen_rerank.scorers.local.model import shared_model
 
@@ -184,7 +184,7 @@ def _resolve(scorer: LocalScorer, folder: str) -> _Resolved:
     prompt = scorer.prompt or model.prompt
     resolved = replace(scorer, model=folder, device=model.device, dtype=model.dtype, prompt=prompt)
     encoder = model.encoder(prompt)
-    return _Resolved(model.engine, encoder, f"{resolved!r} at revision {model.revision}")
+    return _Loaded(model.engine, encoder, f"{resolved!r} at revision {model.revision}")
 
 
 def _sigmoid(odds: float) -> float:

@@ -40,7 +40,7 @@ class WindowScorer(LocalScorer):
 
     def _best(self, pairs: Sequence[tuple[RerankRequest, Scores]]) -> Iterator[Outcome]:
         """The outcomes of several requests, the further windows of long documents included."""
-        engine, encoder = self._resolved()[:2]
+        engine, encoder = self._loaded()[:2]
         encoded, owners = [], []
         for request, scores in pairs:
             long = _truncated(scores)
