@@ -148,6 +148,24 @@ def test_parquet_gets_rankings(machines: Machines, tmp_path: Path) -> None:
         assert [ranked["score"] for ranked in line["ranking"]] == near([s for _, s in wanted])
 
 
+ONE_CORE = """
+import multiprocessing, ray
+multiprocessing.cpu_count = lambda: 1
+from qwen_rerank.ray.actors import Actors
+threads = Actors().options()["runtime_env"]["env_vars"]["OMP_NUM_THREADS"]
+print(threads, ray.cluster_resources()["CPU"])
+"""
+
+
+def test_a_small_machine_has_room_for_all_parts_of_a_job() -> None:
+    """An actor with the model, one that skips finished rows, and a task that reads or writes."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    alone = {"RAY_ADDRESS": "", "RAY_USE_MULTIPROCESSING_CPU_COUNT": "1"}
+    command = [sys.executable, "-c", ONE_CORE]
+    found = subprocess.check_output(command, env={**os.environ, **alone}, text=True)
+    assert found.split() == ["1", "3.0"]
+
+
 def test_a_dataset_of_pairs_gets_a_score_each(machines: Machines) -> None:
     import ray
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from dataclasses import dataclass
 from typing import Any
+
+logger = logging.getLogger(__name__)
+
+OTHER_CORES = 2
+"""What Ray Data reserves beside the actors: a core to read and write, and one for the actor that
+skips finished rows. A job that can't get them would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +33,8 @@ class Actors:
         """What `Dataset.map_batches` takes; connects to Ray, or starts it on this machine."""
         import ray
 
-        if not ray.is_initialized():
-            ray.init()
-        found = ray.nodes()  # type: ignore[no-untyped-call]
-        nodes = [node["Resources"] for node in found if node["Alive"]]
+        most = _connect((self.count or 1) * (self.num_cpus or 1) + OTHER_CORES)
+        nodes = _resources()
         gpus = sum(node.get("GPU", 0) for node in nodes)
         num_gpus = min(1.0, gpus) if self.num_gpus is None else self.num_gpus
         machines = sum(node.get("CPU", 0) >= 1 for node in nodes)
@@ -36,7 +42,7 @@ class Actors:
         return {
             "compute": ray.data.ActorPoolStrategy(size=self.count or max(1, places)),
             "num_gpus": num_gpus,
-            **self._cores(max(node.get("CPU", 1) for node in nodes)),
+            **self._cores(most),
         }
 
     def _cores(self, most: float) -> dict[str, Any]:
@@ -44,3 +50,45 @@ class Actors:
         if self.num_cpus is not None:
             return {"num_cpus": self.num_cpus}
         return {"num_cpus": 1, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(int(most))}}}
+
+
+def _connect(least: float) -> float:
+    """Connect to a cluster, or start Ray here; the cores of the largest machine.
+
+    Ray here lets `least` cores be reserved, even where there are fewer. For a cluster with fewer
+    there is a warning, since more machines may join it.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        try:
+            ray.init("auto")
+        except ConnectionError:  # there is no cluster
+            return _start(least)
+    total = sum(node.get("CPU", 0) for node in _resources())
+    if total < least:
+        logger.warning("the job waits for %g cores, and the cluster has %g now", least, total)
+    return _most_cores()
+
+
+def _start(least: float) -> float:
+    import ray
+
+    ray.init(include_dashboard=False)
+    most = _most_cores()
+    if most < least:
+        ray.shutdown()
+        ray.init(num_cpus=math.ceil(least), include_dashboard=False)
+    return most
+
+
+def _most_cores() -> float:
+    return max(node.get("CPU", 1) for node in _resources())
+
+
+def _resources() -> list[dict[str, float]]:
+    """Of each machine that is alive."""
+    import ray
+
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
