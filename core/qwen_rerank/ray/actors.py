@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,15 +61,25 @@ def _connect(least: float) -> float:
     """
     import ray
 
-    if not ray.is_initialized():
-        try:
-            ray.init("auto")
-        except ConnectionError:  # there is no cluster
-            return _start(least)
+    if not ray.is_initialized() and not _joined():
+        return _start(least)
     total = sum(node.get("CPU", 0) for node in _resources())
     if total < least:
         logger.warning("the job waits for %g cores, and the cluster has %g now", least, total)
     return _most_cores()
+
+
+def _joined() -> bool:
+    """Join the cluster of RAY_ADDRESS, or one on this machine; whether there is one."""
+    import ray
+
+    if os.environ.get("RAY_ADDRESS") == "local":  # a cluster of its own is wanted
+        return False
+    try:
+        ray.init("auto")
+    except ConnectionError:
+        return False
+    return True
 
 
 def _start(least: float) -> float:
