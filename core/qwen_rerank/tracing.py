@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from qwen_rerank.types import RerankRequest, RerankResult
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, SpanKind, Tracer
+    from opentelemetry.trace import Span, Tracer
 
 MAX_DOCUMENTS = 24
 """The most documents of a list in a span: SDKs keep 128 attributes of a span by default."""
@@ -43,7 +43,7 @@ class Tracing:
         """The span of one call that ranks the documents of each request."""
         with _span("rerank") as span:
             if span is None:
-                yield _ignore
+                yield lambda _: None  # there is no span to tell
                 return
             span.set_attributes(self._given(requests, top_n))
             yield lambda rankings: span.set_attributes(self._found(requests, rankings))
@@ -105,11 +105,19 @@ class ExchangeSpan:
 
 @contextmanager
 def exchange_span(url: str) -> Iterator[ExchangeSpan]:
-    """The span of one POST to a server."""
-    with _span("POST", **_client_kind()) as span:
+    """The span of one POST to a server; the propagators of the application write the headers."""
+    if _tracer() is None:
+        yield ExchangeSpan({})
+        return
+    from opentelemetry.propagate import inject
+    from opentelemetry.trace import SpanKind
+
+    headers: dict[str, str] = {}
+    with _span("POST", kind=SpanKind.CLIENT) as span:
         if span is not None:
             span.set_attributes(_post_attributes(url))
-        yield ExchangeSpan(_context_headers(), span)
+        inject(headers)
+        yield ExchangeSpan(headers, span)
 
 
 @contextmanager
@@ -142,29 +150,11 @@ def _post_attributes(url: str) -> Attributes:
     }
 
 
-def _context_headers() -> dict[str, str]:
-    """The current context, as the propagators of the application write it."""
-    headers: dict[str, str] = {}
-    if _tracer() is not None:
-        from opentelemetry.propagate import inject
-
-        inject(headers)
-    return headers
-
-
 def _fail(span: Span, error_type: str) -> None:
     from opentelemetry.trace import StatusCode
 
     span.set_attribute("error.type", error_type)
     span.set_status(StatusCode.ERROR)
-
-
-def _client_kind() -> dict[str, SpanKind]:
-    if _tracer() is None:
-        return {}
-    from opentelemetry.trace import SpanKind
-
-    return {"kind": SpanKind.CLIENT}
 
 
 def _texts(request: RerankRequest) -> Attributes:
@@ -175,10 +165,6 @@ def _texts(request: RerankRequest) -> Attributes:
         attributes[f"reranker.input_documents.{place}.document.id"] = str(place)
         attributes[f"reranker.input_documents.{place}.document.content"] = text
     return attributes
-
-
-def _ignore(rankings: Any) -> None:
-    """There is no span to tell."""
 
 
 @cache
