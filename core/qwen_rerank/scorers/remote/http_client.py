@@ -70,7 +70,7 @@ class HttpClient:
     """
 
     def __init__(self, api_key: SecretStr | None) -> None:
-        self._auth = _Bearer(api_key)
+        self._api_key = api_key
         self._opened: tuple[requests.Session, ThreadPoolExecutor] | None
         self._reset()
         reset_after_fork(self._reset)
@@ -123,8 +123,16 @@ class HttpClient:
     ) -> HttpReply | HttpFailure:
         """Runs in a thread of the pool."""
         token = current_exchange.set(exchange)
+        seconds = max(0.001, exchange.deadline.left())
         try:
-            with self._send(session, exchange.deadline, url, body, headers) as response:
+            with session.post(
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
+            ) as response:
                 return _read(response, REPLY_BYTES + 2 * len(body))  # which may echo documents
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return _failure(error)
@@ -132,31 +140,11 @@ class HttpClient:
             exchange.finish()
             current_exchange.reset(token)
 
-    def _send(
-        self,
-        session: requests.Session,
-        deadline: Deadline,
-        url: str,
-        body: bytes,
-        headers: Mapping[str, str],
-    ) -> Response:
-        seconds = max(0.001, deadline.left())
-        return session.post(
-            url,
-            data=body,
-            headers={**headers, **_HEADERS},
-            auth=self._auth,
-            stream=True,
-            allow_redirects=False,
-            timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
-        )
-
     def _open(self) -> tuple[requests.Session, ThreadPoolExecutor]:
         with self._lock:
             if self._opened is None:
                 threads = ThreadPoolExecutor(MAX_EXCHANGES, thread_name_prefix="qwen-rerank-http")
-                self._opened = _new_session(), threads
+                self._opened = _new_session(self._api_key), threads
             return self._opened
 
     def _reset(self) -> None:
@@ -175,9 +163,10 @@ class _Bearer(AuthBase):
         return request
 
 
-def _new_session() -> requests.Session:
+def _new_session(api_key: SecretStr | None) -> requests.Session:
     session = requests.Session()
-    session.trust_env = False
+    session.trust_env, session.stream, session.auth = False, True, _Bearer(api_key)
+    session.headers.update(_HEADERS)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = StoppableAdapter(pool_connections=4, pool_maxsize=MAX_EXCHANGES, max_retries=0)
     session.mount("http://", adapter)
