@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from qwen_rerank.settings import VARIABLE, ScorerSettings
@@ -16,11 +17,19 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[ScorerSettings]
     group = parser.add_argument_group(
         "settings", f"each may also come from the environment variable {VARIABLE}<NAME>"
     )
-    for name, field in settings.model_fields.items():
-        if name not in NOT_FLAGS:
-            text = f"{field.description} [{field.default}]".replace("`", "").replace("%", "%%")
-            flag = "--" + name.replace("_", "-")
-            group.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+    names = (name for name in settings.model_fields if name not in NOT_FLAGS)
+    add_flags(group.add_argument, settings, names)
+
+
+def add_flags(
+    add: Callable[..., object], settings: type[ScorerSettings], names: Iterable[str]
+) -> None:
+    """A flag for each of these settings, with its description and default as the help."""
+    for name in names:
+        field = settings.model_fields[name]
+        text = f"{field.description} [{field.default}]".replace("`", "").replace("%", "%%")
+        flag = "--" + name.replace("_", "-")
+        add(flag, default=argparse.SUPPRESS, metavar="VALUE", help=text)
 
 
 def given_settings(arguments: argparse.Namespace, settings: type[ScorerSettings]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from qwen_rerank.cli.options import given_settings
+from qwen_rerank.cli.options import add_flags, given_settings
 from qwen_rerank.extras import require_extras
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.settings import VARIABLE
@@ -48,11 +48,7 @@ SERVING = (
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("serve", help="serve a web page and a REST API")
-    for name in (*SERVING, *SCORING):
-        field = ServerSettings.model_fields[name]
-        text = f"{field.description} [{field.default}]".replace("`", "").replace("%", "%%")
-        flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+    add_flags(parser.add_argument, ServerSettings, (*SERVING, *SCORING))
     parser.add_argument(
         "--no-ui", dest="ui", action="store_const", const="false", default=argparse.SUPPRESS,
         help="serve the REST API only",
