@@ -66,32 +66,32 @@ class Recorder:
         if self._full:
             self._store.lose(1)
             return
-        note = partial(
+        row = partial(
             self._store.row,
             query, documents, results, seconds=seconds, rerank_id=rerank_id, top_n=top_n,
         )  # fmt: skip
-        write = partial(_keep, self._store, note if self._store.texts else _same(note()))
+        write = partial(self._keep, row if self._store.texts else row())
         await asyncio.wait({self._write(write)}, timeout=SECONDS_FOR_A_RANKING)
 
     async def feedback(
         self, rerank_id: str, relevant: Sequence[int] | None, adopted: bool | None
     ) -> None:
         """See `FeedbackStore.record_feedback`; it comes after the rankings before it."""
-        await self._said(
+        await self._written(
             partial(self._store.record_feedback, rerank_id, relevant=relevant, adopted=adopted)
         )
 
     async def answer(self, adopted: bool) -> None:
         """See `FeedbackStore.record_answer`."""
-        await self._said(partial(self._store.record_answer, adopted))
+        await self._written(partial(self._store.record_answer, adopted))
 
     async def days(self) -> list[DailyStatistics]:
         """See `FeedbackStore.days`; a large file is not read anew at each click.
 
-        While the file answers nobody, these are the figures that were read last.
+        While the file is busy, these are the figures that were read last.
         """
         if self._reading is None and asyncio.get_running_loop().time() >= self._days_until:
-            self._reading = _heard(asyncio.ensure_future(self._read_days()))
+            self._reading = _quiet(asyncio.ensure_future(self._read_days()))
         reading = self._reading
         if reading is not None:
             done, _ = await asyncio.wait({reading}, timeout=SECONDS_FOR_A_CLICK)
@@ -132,7 +132,11 @@ class Recorder:
         finally:
             self._reading = None
 
-    async def _said(self, write: Callable[[], None]) -> None:
+    def _keep(self, row: Row | Callable[[], Row]) -> None:
+        """Runs in the thread. A row without texts comes ready: its documents need not wait here."""
+        self._store.keep(row() if callable(row) else row)
+
+    async def _written(self, write: Callable[[], None]) -> None:
         if self._full:
             raise FeedbackError("the feedback file has too much to do")
         writing = self._write(write)
@@ -147,26 +151,17 @@ class Recorder:
         written = self._thread.submit(write)
         self._waiting.add(written)
         written.add_done_callback(self._waiting.discard)
-        return _heard(asyncio.wrap_future(written))
+        return _quiet(asyncio.wrap_future(written))
 
     def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """The result of a function that runs in this recorder's thread, after what waits there."""
         if self._closing:
             raise FeedbackError("the server is stopping")
-        return _heard(asyncio.wrap_future(self._thread.submit(function)))
+        return _quiet(asyncio.wrap_future(self._thread.submit(function)))
 
 
-def _keep(store: FeedbackStore, note: Callable[[], Row]) -> None:
-    store.keep(note())
-
-
-def _same(row: Row) -> Callable[[], Row]:
-    """Of a ranking that waits, the row alone: its documents may be large."""
-    return lambda: row
-
-
-def _heard(called: asyncio.Future[T]) -> asyncio.Future[T]:
-    """Whoever awaits it has its error; who stopped waiting wants it not."""
+def _quiet(called: asyncio.Future[T]) -> asyncio.Future[T]:
+    """The same future: asyncio logs no error of it when nobody waits for it any more."""
     called.add_done_callback(lambda done: done.cancelled() or done.exception())
     return called
 
