@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +219,5 @@ class FeedbackStore:
         self.database.merge_log()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.path, self.texts, self._read_only)
-
-
-def _rebuild(path: Path, texts: bool, read_only: bool) -> FeedbackStore:
-    return FeedbackStore(path, texts=texts, read_only=read_only)
+        make = partial(FeedbackStore, texts=self.texts, read_only=self._read_only)
+        return make, (self.path,)
