@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.evaluation.dataset import Dataset
@@ -14,22 +13,10 @@ from qwen_rerank.evaluation.embedding import LsaEmbedder, sentence_transformer
 from qwen_rerank.evaluation.run import Run, read_run
 from qwen_rerank.lexical.bm25 import Bm25Index
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 LSA = "lsa"
 STAGES = ("faiss", "bm25", "given")
 
-
-class SearchIndex(Protocol):
-    """Texts that can be searched."""
-
-    def search_many(
-        self, queries: Sequence[str], k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Places of the best texts and their scores, best first: (queries, min(k, texts))."""
-        ...
+MakeIndex = Callable[[list[str]], Bm25Index | DenseIndex]
 
 
 def retrieve(dataset: Dataset, stage: str, depth: int, embedding: str = LSA) -> Run:
@@ -69,7 +56,7 @@ def _given(dataset: Dataset, depth: int) -> Run:
     }
 
 
-def _search(dataset: Dataset, depth: int, make: Callable[[list[str]], SearchIndex]) -> Run:
+def _search(dataset: Dataset, depth: int, make: MakeIndex) -> Run:
     if dataset.pools is None:
         return _found(dataset, list(dataset.queries), list(dataset.documents), make, depth)
     run: dict[str, list[tuple[str, float]]] = {}
@@ -82,7 +69,7 @@ def _found(
     dataset: Dataset,
     queries: list[str],
     pool: list[str],
-    make: Callable[[list[str]], SearchIndex],
+    make: MakeIndex,
     depth: int,
 ) -> dict[str, list[tuple[str, float]]]:
     index = make([dataset.documents[document] for document in pool])
