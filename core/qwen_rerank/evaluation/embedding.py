@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import MissingDependencyError
 
@@ -17,12 +17,8 @@ MANY = 500
 """From this many texts on, n-grams that occur in one text only are left out."""
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors, shape (texts, width)."""
-
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, in their order."""
-        ...
+Embedder = Callable[[Sequence[str]], "NDArray[np.float32]"]
+"""Turns texts into unit vectors, in their order, of shape (texts, width)."""
 
 
 class LsaEmbedder:
