@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from qwen_rerank.scorers.remote.dialects.common import build_without_documents
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.response import scores_by_index
 from qwen_rerank.types import RerankRequest, Scores
-
-
-def build_for_sglang(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
-    """The request's body; documents would come back unless told not to."""
-    return {
-        "model": model,
-        "query": request.query,
-        "documents": list(request.documents),
-        "return_documents": False,
-        **dialect.instruction_field(request),
-    }
 
 
 def build_for_tei(_model: str, request: RerankRequest, _dialect: Dialect) -> dict[str, Any]:
@@ -35,6 +25,8 @@ def read(reply: Any, count: int) -> Scores:
     return scores_by_index(reply, count, "score")
 
 
-SGLANG = Dialect("sglang", "/v1/rerank", build_for_sglang, read, "instruct", takes_blanks=False)
+SGLANG = Dialect(
+    "sglang", "/v1/rerank", build_without_documents, read, "instruct", takes_blanks=False
+)
 TEI = Dialect("tei", "/rerank", build_for_tei, read, max_documents=32, takes_blanks=False)
 """Its default `--max-client-batch-size`; TEI loads no Qwen3 reranker, but many others."""
