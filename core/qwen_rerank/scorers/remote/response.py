@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from qwen_rerank.errors import BadScoresError
@@ -63,6 +63,11 @@ def scores_by_place(values: Any, count: int) -> Scores:
     if not isinstance(values, list) or len(values) != count:
         raise BadScoresError(f"wanted a list of {count} scores, got {excerpt(values)}")
     return _checked_scores(_checked_score(value, index) for index, value in enumerate(values))
+
+
+def reader(*names: str, score_name: str = "relevance_score") -> Callable[[Any, int], Scores]:
+    """A function that reads scores from the items under these names, one inside the other."""
+    return lambda reply, count: scores_by_index(member(reply, *names), count, score_name)
 
 
 def member(reply: Any, *names: str) -> Any:

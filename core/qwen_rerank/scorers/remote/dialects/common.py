@@ -12,8 +12,8 @@ from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.dialects.images import content_parts, fields
-from qwen_rerank.scorers.remote.response import member, scores_by_index
-from qwen_rerank.types import RerankRequest, Scores
+from qwen_rerank.scorers.remote.response import reader
+from qwen_rerank.types import RerankRequest
 
 
 def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
@@ -41,10 +41,7 @@ def build_for_xinference(model: str, request: RerankRequest, dialect: Dialect) -
     return {**body, "kwargs": json.dumps(options)} if options else body
 
 
-def read(reply: Any, count: int) -> Scores:
-    """Scores from `results[].{index, relevance_score}`."""
-    return scores_by_index(member(reply, "results"), count, "relevance_score")
-
+read = reader("results")
 
 GENERIC = Dialect("generic", "/v1/rerank", build, read, "instruction", clients_template=True)
 

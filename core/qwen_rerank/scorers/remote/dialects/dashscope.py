@@ -6,8 +6,8 @@ from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
 from qwen_rerank.scorers.remote.dialects.images import fields
-from qwen_rerank.scorers.remote.response import member, scores_by_index
-from qwen_rerank.types import RerankRequest, Scores
+from qwen_rerank.scorers.remote.response import reader
+from qwen_rerank.types import RerankRequest
 
 
 def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any]:
@@ -19,16 +19,11 @@ def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any
     }
 
 
-def read(reply: Any, count: int) -> Scores:
-    """Scores from `output.results[].{index, relevance_score}`."""
-    return scores_by_index(member(reply, "output", "results"), count, "relevance_score")
-
-
 DASHSCOPE = Dialect(
     "dashscope",
     "/api/v1/services/rerank/text-rerank/text-rerank",
     build,
-    read,
+    reader("output", "results"),
     "instruct",
     500,
     takes_blanks=False,

@@ -6,8 +6,8 @@ from typing import Any
 
 from qwen_rerank.scorers.remote.dialects.common import build_without_documents
 from qwen_rerank.scorers.remote.dialects.dialect import Dialect
-from qwen_rerank.scorers.remote.response import scores_by_index
-from qwen_rerank.types import RerankRequest, Scores
+from qwen_rerank.scorers.remote.response import reader
+from qwen_rerank.types import RerankRequest
 
 
 def build_for_tei(_model: str, request: RerankRequest, _dialect: Dialect) -> dict[str, Any]:
@@ -20,10 +20,7 @@ def build_for_tei(_model: str, request: RerankRequest, _dialect: Dialect) -> dic
     }
 
 
-def read(reply: Any, count: int) -> Scores:
-    """Scores from `[].{index, score}`."""
-    return scores_by_index(reply, count, "score")
-
+read = reader(score_name="score")
 
 SGLANG = Dialect(
     "sglang", "/v1/rerank", build_without_documents, read, "instruct", takes_blanks=False
