@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from qwen_rerank.errors import BadScoresError, ConfigError, RemoteRejectedError
+from qwen_rerank.errors import BadScoresError, RemoteRejectedError
 from qwen_rerank.scorers.remote import canary
 from qwen_rerank.scorers.remote.address import known_dialect, route
 from qwen_rerank.scorers.remote.deadline import Deadline
@@ -110,7 +110,7 @@ class Handshake:
         else:
             url = route(self.base_url, dialect.path, self.model)
             found = Found(dialect, url, _scores_of(self.post(dialect, url, deadline, request)))
-        self._check_template(found.dialect)
+        found.dialect.check_template(self.template, self.base_url)
         return found
 
     def _problem(self, found: Found) -> str | None:
@@ -119,13 +119,6 @@ class Handshake:
         qwen3 = "qwen3-reranker" in self.model.lower() and not others
         scores = [document.score or 0.0 for document in found.scores.documents]
         return canary.verdict(scores, qwen3=qwen3)
-
-    def _check_template(self, dialect: Dialect) -> None:
-        if self.template == "client" and not dialect.clients_template:
-            raise ConfigError(
-                f'template="client" does not suit {self.base_url}: a server of the kind '
-                f"{dialect.name!r} applies its own template, or alters the client's"
-            )
 
     def _wrapped(self, request: RerankRequest) -> tuple[RerankRequest, frozenset[int]]:
         """The request in the client's template, if the server has none; which documents it cut."""

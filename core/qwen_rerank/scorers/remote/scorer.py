@@ -74,7 +74,8 @@ class RemoteScorer(BatchScorer):
             raise ConfigError(
                 f"timeout must be above 0 and at most {LONGEST:.0f} seconds, max_retries at least 0"
             )
-        self._check_dialect()
+        if (dialect := DIALECTS.get(checked_dialect(self.dialect))) is not None:
+            dialect.check_template(self.template, f"dialect {self.dialect!r}")
         endpoints = [self._endpoint(url) for url in self.base_url]
         self._set("_pool", EndpointPool(endpoints, self.max_retries))
         self._set("_requests", RequestPool())
@@ -146,14 +147,6 @@ class RemoteScorer(BatchScorer):
                 client,
             )
         )
-
-    def _check_dialect(self) -> None:
-        dialect = DIALECTS.get(checked_dialect(self.dialect))
-        if self.template == "client" and dialect and not dialect.clients_template:
-            raise ConfigError(
-                f'template="client" does not suit dialect {self.dialect!r}: such servers apply '
-                "their own template, or alter the client's"
-            )
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from qwen_rerank.errors import ConfigError
 from qwen_rerank.image import ImageDocument
 from qwen_rerank.types import RerankRequest, Scores
 
@@ -41,6 +42,14 @@ class Dialect:
 
     sends_top_n: bool = False
     """Whether the server demands `top_n`; it gets the number of documents."""
+
+    def check_template(self, template: Template, server: str) -> None:
+        """Raise ConfigError if the client is to apply a template that such a server would spoil."""
+        if template == "client" and not self.clients_template:
+            raise ConfigError(
+                f'template="client" does not suit {server}: a server of the kind {self.name!r} '
+                "applies its own template, or alters the client's"
+            )
 
     def body(self, model: str, request: RerankRequest) -> dict[str, Any]:
         """The JSON body that wants the scores of all documents, and no texts back."""
