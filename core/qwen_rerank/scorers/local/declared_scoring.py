@@ -90,8 +90,13 @@ def check_modules(folder: Path, tokenizer: Tokenizer, answers: AnswerIds) -> Non
         )
 
 
+def token_text(tokenizer: Tokenizer, token: object) -> str | None:
+    """The text of a token that a file names; `None` if the tokenizer has no such token."""
+    return tokenizer.id_to_token(token) if type(token) is int and token >= 0 else None
+
+
 def _token(tokenizer: Tokenizer, token: object) -> str:
-    text = tokenizer.id_to_token(token) if type(token) is int and token >= 0 else None
+    text = token_text(tokenizer, token)
     return f"{token} ({text!r})" if text is not None else f"{token}"
 
 

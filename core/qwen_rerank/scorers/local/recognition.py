@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from qwen_rerank.families import FAMILIES, family_of
 from qwen_rerank.prompt import QWEN3, PromptSpec
-from qwen_rerank.scorers.local.declared_scoring import read_logit_score
+from qwen_rerank.scorers.local.declared_scoring import read_logit_score, token_text
 from qwen_rerank.scorers.local.model_folder import read_config
 
 
@@ -35,11 +35,7 @@ def recognised_prompt(folder: Path, name: str, tokenizer: Callable[[], Tokenizer
     stated = read_logit_score(folder)
     if stated is None:
         return QWEN3
-    words = tokenizer()
-    texts = tuple(_text(words, token) for token in stated.tokens)
+    loaded = tokenizer()
+    texts = tuple(token_text(loaded, token) for token in stated.tokens)
     fitting = (p for p in FAMILIES.values() if (p.answer.plus, p.answer.minus) == texts)
     return next(fitting, QWEN3)
-
-
-def _text(tokenizer: Tokenizer, token: object) -> str | None:
-    return tokenizer.id_to_token(token) if type(token) is int and token >= 0 else None
