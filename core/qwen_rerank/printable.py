@@ -18,3 +18,8 @@ def printable(text: str) -> str:
     are those of JSON, so that JSON stays the same value.
     """
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, such as torch's, which adds pages; else its class."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

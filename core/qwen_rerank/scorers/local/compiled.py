@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AttentionInterface
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.printable import first_line
 from qwen_rerank.scorers.local.attention import attend
 from qwen_rerank.scorers.local.cpu.packed_linear import Fp32Linear, Multiply, multiply
 
@@ -39,7 +40,7 @@ def compile_layers(backbone: nn.Module, run: Callable[[], object]) -> None:
             layer.compile(dynamic=True)
         run()
     except Exception as error:  # each backend of torch has errors of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ConfigError(f"compiled=True does not work on this machine: {reason}") from error
 
 

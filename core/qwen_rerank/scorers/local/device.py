@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.printable import first_line
 
 _DTYPES = {
     "float32": torch.float32,
@@ -34,8 +35,7 @@ def choose_device(device: str | None) -> torch.device:
     try:
         torch.empty(1, device=chosen).tolist()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
-        raise ConfigError(f"device {device!r} can't be used here: {reason}") from error
+        raise ConfigError(f"device {device!r} can't be used here: {first_line(error)}") from error
     return chosen
 
 

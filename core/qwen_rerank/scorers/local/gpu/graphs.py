@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from qwen_rerank.printable import first_line
 from qwen_rerank.scorers.local.gpu.fused_model import FusedModel
 from qwen_rerank.scorers.local.gpu.layout import Layout, Shape
 
@@ -90,8 +91,7 @@ class Graphs:
             raise
         except RuntimeError as error:
             self._work = False
-            reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-            logger.warning("no CUDA graphs, so small passes take longer: %s", reason)
+            logger.warning("no CUDA graphs, so small passes take longer: %s", first_line(error))
             return None
 
 

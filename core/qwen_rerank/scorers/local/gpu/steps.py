@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own documentation calls it so
 from torch import Tensor
 
+from qwen_rerank.printable import first_line
+
 logger = logging.getLogger(__name__)
 
 TRIED = (64, 96)
@@ -113,7 +115,7 @@ def compiled_steps(norm: Tensor, heads: Heads, width: int, inner: int) -> Steps:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # each backend of torch has errors of its own
-        _warn((str(error).strip().splitlines() or [type(error).__name__])[0])
+        _warn(first_line(error))
         return EAGER
     return steps
 
