@@ -32,6 +32,21 @@ def require_extras(*extras: str) -> None:
         raise MissingDependencyError(modules, ",".join(wanted))
 
 
+def require_package(package: str, extra: str, module: str | None = None) -> None:
+    """Raise unless a package is installed; imports nothing.
+
+    Args:
+        package: The name under which pip installs it.
+        extra: The extra that brings it.
+        module: What is imported, where that has another name.
+
+    Raises:
+        MissingDependencyError: It names the package and the extra.
+    """
+    if not _is_installed(module or package):
+        raise MissingDependencyError(package, extra)
+
+
 def _missing(extra: str) -> list[str]:
     return [name for name in MODULES[extra] if not _is_installed(name)]
 

@@ -177,9 +177,9 @@ def test_many_scores_go_in_several_commands(
 
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_rerank.scorers.redis_store.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_rerank.extras.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"\.\[redis\]"):
-        load(cache_url="redis://localhost")
+        RedisStore("redis://localhost")
 
 
 @pytest.mark.parametrize("url", ["redis://:to/ps@ecret@host:6379/0", "redis://host:port"])

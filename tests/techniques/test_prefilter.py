@@ -79,7 +79,7 @@ def test_both_adapters_reach_it(texts: Callable[..., list[str]]) -> None:
 def test_wrong_numbers_and_a_missing_library_show_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="max_candidates"):
         load(max_candidates=0)
-    monkeypatch.setattr("qwen_rerank.lexical.bm25.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_rerank.extras.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"\.\[bm25\]"):
         load(scorer=FakeScorer(), max_candidates=50)
     load(scorer=FakeScorer(), max_candidates=50, candidates_by="order")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.evaluation.embedding import Embedder
+from qwen_rerank.extras import require_package
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +22,9 @@ class DenseIndex:
     """
 
     def __init__(self, texts: Sequence[str], embed: Embedder) -> None:
-        try:
-            import faiss
-        except ImportError:
-            raise MissingDependencyError("faiss-cpu", "eval") from None
+        require_package("faiss-cpu", "eval", "faiss")
+        import faiss
+
         self.texts = list(texts)
         self._embed = embed
         vectors = embed(self.texts)

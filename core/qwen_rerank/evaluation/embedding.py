@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +32,10 @@ class LsaEmbedder:
     """
 
     def __init__(self, corpus: Sequence[str], width: int = WIDTH) -> None:
-        try:
-            from sklearn.decomposition import TruncatedSVD
-            from sklearn.feature_extraction.text import TfidfVectorizer
-        except ImportError:
-            raise MissingDependencyError("scikit-learn", "eval") from None
+        require_package("scikit-learn", "eval", "sklearn")
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         rare = 2 if len(corpus) > MANY else 1  # n-grams that occur once cost most of the time
         self._tfidf: Any = TfidfVectorizer(
             analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True, min_df=rare
@@ -56,11 +55,9 @@ class LsaEmbedder:
 
 def sentence_transformer(name: str) -> Embedder:
     """Any sentence-transformers model, by name or folder."""
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise MissingDependencyError("sentence-transformers", "eval") from None
+    require_package("sentence-transformers", "eval", "sentence_transformers")
     import numpy as np
+    from sentence_transformers import SentenceTransformer
 
     model: Any = SentenceTransformer(name)
     return lambda texts: np.asarray(model.encode(list(texts), normalize_embeddings=True))

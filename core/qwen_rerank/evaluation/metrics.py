@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
-from qwen_rerank.errors import MissingDependencyError
 from qwen_rerank.evaluation.dataset import Qrels
 from qwen_rerank.evaluation.run import Ranking, Run, separated
+from qwen_rerank.extras import require_package
 
 Figures = dict[str, float]
 """Name of a measure -> its value."""
@@ -16,8 +15,7 @@ Figures = dict[str, float]
 
 def require_metrics() -> None:
     """Raise MissingDependencyError unless ir-measures is installed; imports nothing."""
-    if find_spec("ir_measures") is None:
-        raise MissingDependencyError("ir-measures", "eval")
+    require_package("ir-measures", "eval", "ir_measures")
 
 
 def names(top: int) -> list[str]:

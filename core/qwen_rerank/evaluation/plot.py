@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank.errors import ConfigError, MissingDependencyError
+from qwen_rerank.errors import ConfigError
 from qwen_rerank.evaluation.bootstrap import Estimate
 from qwen_rerank.evaluation.report import Report
+from qwen_rerank.extras import require_package
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,8 +30,7 @@ def check_plot(file: Path) -> None:
         ConfigError: The folder is missing or can't be written to, or the path is a folder.
         MissingDependencyError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError("matplotlib", "eval")
+    require_package("matplotlib", "eval")
     if file.is_dir():
         raise ConfigError(f"plot: wanted a file, got the folder {file}")
     if not os.access(file.parent, os.W_OK):
@@ -45,10 +44,9 @@ def plot(report: Report, file: Path) -> None:
 
 def draw(report: Report) -> Figure:
     """Bars of the means, and how the rank of the first relevant document changed."""
-    try:
-        from matplotlib.figure import Figure  # without pyplot: no display, no global state
-    except ImportError:
-        raise MissingDependencyError("matplotlib", "eval") from None
+    require_package("matplotlib", "eval")
+    from matplotlib.figure import Figure  # without pyplot: no display, no global state
+
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     proportions, hits, ranks = figure.subplots(1, 3, width_ratios=(4, 1, 4))
     figure.suptitle(f"{report.dataset}: {len(report.queries)} queries")

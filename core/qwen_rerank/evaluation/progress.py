@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 
 SHARE = 10
 """Without a terminal there is a line after each tenth of the queries,"""
@@ -28,10 +28,9 @@ def show_progress(queries: Sequence[str], total: int) -> Iterator[str]:
     if not sys.stderr.isatty():
         yield from _lines(queries, total)
         return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingDependencyError("tqdm", "eval") from None
+    require_package("tqdm", "eval")
+    from tqdm import tqdm
+
     yield from tqdm(queries, total=total, initial=total - len(queries), unit="query")
 
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 from qwen_rerank.lexical.tokenize import terms
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-def require_bm25() -> None:
-    """Raise MissingDependencyError unless bm25s is installed; imports nothing."""
-    if find_spec("bm25s") is None:
-        raise MissingDependencyError("bm25s", "bm25")
 
 
 class Bm25Index:
@@ -33,7 +26,7 @@ class Bm25Index:
     """
 
     def __init__(self, texts: Sequence[str], *, k1: float = 1.5, b: float = 0.75) -> None:
-        require_bm25()
+        require_package("bm25s", "bm25")
         import bm25s
 
         tokens = [terms(text) for text in texts]

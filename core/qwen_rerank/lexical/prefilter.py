@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qwen_rerank.errors import ConfigError
+from qwen_rerank.extras import require_package
 from qwen_rerank.image import words_of
-from qwen_rerank.lexical.bm25 import Bm25Index, require_bm25
+from qwen_rerank.lexical.bm25 import Bm25Index
 
 CutBy = Literal["bm25", "order"]
 
@@ -34,7 +35,7 @@ class Prefilter:
         if self.max_candidates < 1:
             raise ConfigError(f"max_candidates must be at least 1, got {self.max_candidates}")
         if self.by == "bm25":
-            require_bm25()
+            require_package("bm25s", "bm25")
 
     @property
     def reason(self) -> str:

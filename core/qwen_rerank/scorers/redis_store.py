@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from qwen_rerank.errors import ConfigError, MissingDependencyError
+from qwen_rerank.errors import ConfigError
+from qwen_rerank.extras import require_package
 from qwen_rerank.scorers.breaker import REST_SECONDS, CircuitBreaker
 from qwen_rerank.scorers.score_store import HOUR
 from qwen_rerank.types import DocumentScore
@@ -57,8 +57,7 @@ class RedisStore:
     _client: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if find_spec("redis") is None:
-            raise MissingDependencyError("redis", "redis")
+        require_package("redis", "redis")
         import redis
 
         limits = {"socket_timeout": REDIS_TIMEOUT, "socket_connect_timeout": REDIS_TIMEOUT}

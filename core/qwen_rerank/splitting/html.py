@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 from qwen_rerank.splitting.html_table import HtmlTable, one_line
 from qwen_rerank.splitting.packing import pack
 from qwen_rerank.splitting.tokens import CountTokens, choose_counter
@@ -37,10 +37,9 @@ def html_blocks(html: str) -> list[Block]:
 
     The parser reports events and builds no tree, so deep nesting costs no stack.
     """
-    try:
-        from lxml import etree
-    except ImportError:
-        raise MissingDependencyError("lxml", "splitting") from None
+    require_package("lxml", "splitting")
+    from lxml import etree
+
     collector = _BlockCollector()
     # encoded here, so that a charset that the page declares for its bytes is not applied
     parser = etree.HTMLParser(target=collector, encoding="utf-8")

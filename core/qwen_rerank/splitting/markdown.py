@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 from qwen_rerank.splitting.packing import pack
 from qwen_rerank.splitting.tokens import CountTokens, choose_counter
 from qwen_rerank.splitting.unit import Block, Unit
@@ -45,10 +45,9 @@ def markdown_blocks(text: str) -> Iterator[Block]:
 
 def _parser() -> Any:
     """CommonMark's blocks and tables, without what stands inside them."""
-    try:
-        from markdown_it import MarkdownIt
-    except ImportError:
-        raise MissingDependencyError("markdown-it-py", "splitting") from None
+    require_package("markdown-it-py", "splitting", "markdown_it")
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     return parser

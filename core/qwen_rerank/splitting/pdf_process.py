@@ -14,11 +14,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from qwen_rerank.errors import InvalidInputError, MissingDependencyError
+from qwen_rerank.errors import InvalidInputError
+from qwen_rerank.extras import require_package
 from qwen_rerank.splitting.pdf_page import PdfPart
 
 WORKER = "qwen_rerank.splitting.pdf_worker"
@@ -37,8 +37,7 @@ def read_pages(file: str | Path) -> Iterator[list[PdfPart]]:
             takes more time or memory than the limits allow.
         MissingDependencyError: pdfplumber is not installed.
     """
-    if find_spec("pdfplumber") is None:
-        raise MissingDependencyError("pdfplumber", "splitting")
+    require_package("pdfplumber", "splitting")
     try:
         source = Path(file).open("rb")  # noqa: SIM115 - closed below
     except OSError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import requests
 
-from qwen_rerank.errors import MissingDependencyError, ModelLoadError
+from qwen_rerank.errors import ModelLoadError
+from qwen_rerank.extras import require_package
 from qwen_rerank.scorers.local.model_folder import FILES, is_complete
 
 
@@ -19,8 +19,7 @@ def require() -> None:
     Raises:
         MissingDependencyError: modelscope is not installed.
     """
-    if find_spec("modelscope") is None:
-        raise MissingDependencyError("modelscope", "modelscope")
+    require_package("modelscope", "modelscope")
 
 
 def look_up(model: str, revision: str | None, seconds: float) -> None:  # noqa: ARG001 - as others
