@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_rerank.candidates import Candidates
-from qwen_rerank.errors import (
-    InvalidInputError,
-    RemoteRejectedError,
-    ScorerError,
-    ScorerUnavailableError,
-)
+from qwen_rerank.errors import InvalidInputError, ScorerError, ScorerUnavailableError
 from qwen_rerank.factory import load
 from qwen_rerank.ray.settings import BulkSettings
+from qwen_rerank.scorers.remote.endpoint import refuses_all
 from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.types import Outcome, RerankRequest, RerankResult
 
@@ -89,8 +85,7 @@ class RowScorer:
 
 def concerns_all(error: Exception) -> bool:
     """Whether the next row would meet the same error, so that the job had better stop."""
-    refused = isinstance(error, RemoteRejectedError) and not error.of_request
-    return refused or isinstance(error, ScorerUnavailableError)
+    return isinstance(error, ScorerUnavailableError) or refuses_all(error)
 
 
 def _reasons(results: Sequence[RerankResult]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from qwen_rerank.types import RerankRequest, Scores
 logger = logging.getLogger(__name__)
 
 
-def refuses_all(failure: ScorerError) -> bool:
+def refuses_all(failure: Exception) -> bool:
     """Whether a server refused for a reason that does not depend on the request."""
     return isinstance(failure, RemoteRejectedError) and not failure.of_request
 
