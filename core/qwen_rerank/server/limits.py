@@ -12,13 +12,17 @@ def check_size(
     settings: ServerSettings, query: str, documents: Sequence[str], instruction: str | None
 ) -> None:
     """Raise RequestTooLargeError for too many documents, or too long a query or instruction."""
-    if len(documents) > settings.max_documents:
-        raise RequestTooLargeError(
-            f"{len(documents)} documents, and {settings.max_documents} is the most: send them "
-            "in several requests"
-        )
+    check_count(len(documents), settings.max_documents)
     _check_length(settings, "query", query)
     _check_length(settings, "instruction", instruction or "")
+
+
+def check_count(documents: int, most: int) -> None:
+    """Raise RequestTooLargeError for too many documents."""
+    if documents > most:
+        raise RequestTooLargeError(
+            f"{documents} documents, and {most} is the most: send them in several requests"
+        )
 
 
 def _check_length(settings: ServerSettings, name: str, text: str) -> None:

@@ -18,9 +18,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from qwen_rerank._validation import checked_text
-from qwen_rerank.errors import RequestTooLargeError
 from qwen_rerank.log_odds import log_odds
 from qwen_rerank.rows import rows
+from qwen_rerank.server.limits import check_count
 from qwen_rerank.server.ranking import ServedRanking
 
 _TEXT_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -57,12 +57,8 @@ def _flag(value: Any) -> Any:
 
 def _check_count(values: Any, info: ValidationInfo) -> Any:
     """Refuse a list that is too long before any item is looked at."""
-    limit = (info.context or {}).get("max_documents")
-    if isinstance(values, list) and limit is not None and len(values) > limit:
-        raise RequestTooLargeError(
-            f"{len(values)} {info.field_name}, and {limit} is the most: send them in several "
-            "requests"
-        )
+    if isinstance(values, list):
+        check_count(len(values), (info.context or {})["max_documents"])
     return values
 
 
