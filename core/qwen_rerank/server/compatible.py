@@ -30,20 +30,15 @@ from qwen_rerank.server.settings import ServerSettings
 class DocsBody(RankingBody):
     """LibreChat's RAG API, which reads texts and scores."""
 
-    docs: Annotated[list[Document], *CANDIDATES]
+    candidates: Annotated[list[Document], *CANDIDATES] = Field(validation_alias="docs")
     """The candidates, in the retriever's order."""
     top_n: TopN | None = Field(default=None, validation_alias=AliasChoices("k", "top_n"))
     """The most results to return; all when left out."""
 
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        return self.docs
-
     def reply(self, ranking: ServedRanking) -> Any:
         """A list, best first."""
         return [
-            {"text": self.docs[result.index], "score": self.shown(result.score)}
+            {"text": self.candidates[result.index], "score": self.shown(result.score)}
             for result in ranking.results
             if result.score is not None
         ]
@@ -114,13 +109,8 @@ class RankingsBody(RankingBody):
         Text, BeforeValidator(text_of), WithJsonSchema({"anyOf": [NON_BLANK, _QUERY_OBJECT]})
     ]
     """The search query, which may be an object with a text."""
-    passages: Annotated[list[Document], *CANDIDATES]
+    candidates: Annotated[list[Document], *CANDIDATES] = Field(validation_alias="passages")
     """The candidates, in the retriever's order."""
-
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        return self.passages
 
     def reply(self, ranking: ServedRanking) -> Any:
         """The results in `rankings`."""
@@ -137,7 +127,7 @@ class InfinityBody(RerankBody):
 
     def document(self, index: int) -> Any:
         """A document as it is repeated."""
-        return self.documents[index]
+        return self.candidates[index]
 
 
 def _one_text(query: Any) -> Any:
@@ -168,16 +158,11 @@ class ScoreBody(RankingBody):
         validation_alias=AliasChoices("text_1", "queries", "data_1", "query")
     )
     """The search query."""
-    texts: Annotated[
+    candidates: Annotated[
         list[Text], *CANDIDATES, BeforeValidator(_as_list), WithJsonSchema(_ONE_OR_MORE_TEXTS)
     ] = Field(validation_alias=AliasChoices("text_2", "documents", "data_2"))
     """The texts to score."""
     top_n: None = None
-
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        return self.texts
 
     def reply(self, ranking: ServedRanking) -> Any:
         """The scores in `data`, in the order of the texts; null for a text without one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -116,10 +116,12 @@ class RankingBody(Body):
     max_tokens_per_doc: TopN | None = None
     """The most tokens of a document; the end of a longer one is cut."""
 
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        @property
+        def candidates(self) -> list[str]:
+            """The texts to rank, in the retriever's order."""
+            ...
 
     def reply(self, ranking: ServedRanking) -> Any:
         """The results in the shape that the senders of this body read."""
@@ -134,19 +136,14 @@ class RerankBody(RankingBody):
     """A query and its candidates, as most clients send them."""
 
     api_version: ClassVar[str] = "1"
-    documents: Annotated[list[Document], *CANDIDATES]
+    candidates: Annotated[list[Document], *CANDIDATES] = Field(validation_alias="documents")
     """The candidates, in the retriever's order."""
     return_documents: Flag | None = None
     """Whether `results` repeat the documents' texts."""
 
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        return self.documents
-
     def document(self, index: int) -> Any:
         """A document as it is repeated."""
-        return {"text": self.documents[index]}
+        return {"text": self.candidates[index]}
 
     def reply(self, ranking: ServedRanking) -> Any:
         """One shape that the clients of Cohere, Jina, Voyage, vLLM and SiliconFlow all parse.
@@ -192,24 +189,19 @@ class NativeBody(RerankBody):
 
     def reply(self, ranking: ServedRanking) -> Any:
         """See `RerankBody.reply`; `reranked_documents` has every document, scored or not."""
-        native = {"reranked_documents": rows(ranking.results, self.documents)}
+        native = {"reranked_documents": rows(ranking.results, self.candidates)}
         return native | super().reply(ranking)
 
 
 class TextsBody(RankingBody):
     """The same in the form of Text Embeddings Inference."""
 
-    texts: Annotated[list[Text], *CANDIDATES]
+    candidates: Annotated[list[Text], *CANDIDATES] = Field(validation_alias="texts")
     """The candidates, in the retriever's order."""
     return_text: Flag | None = None
     """Whether the reply repeats the texts."""
     truncation_direction: Annotated[str, Field(pattern="^[Rr]ight$")] | None = None
     """Only "Right": the end of a long text is cut."""
-
-    @property
-    def candidates(self) -> list[str]:
-        """The texts to rank."""
-        return self.texts
 
     def reply(self, ranking: ServedRanking) -> Any:
         """A list, best first."""
@@ -217,7 +209,7 @@ class TextsBody(RankingBody):
             {
                 "index": result.index,
                 "score": self.shown(result.score),
-                **({"text": self.texts[result.index]} if self.return_text else {}),
+                **({"text": self.candidates[result.index]} if self.return_text else {}),
             }
             for result in ranking.results
             if result.score is not None
