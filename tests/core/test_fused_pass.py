@@ -62,7 +62,7 @@ class Rerun:
 def fused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let engines on a CPU run a GPU's passes."""
     monkeypatch.setattr(engine_module, "fuses", lambda *_: True)
-    monkeypatch.setattr(fused_model, "attend", plain_attention)
+    monkeypatch.setattr(fused_model, "varlen_attention", plain_attention)
     monkeypatch.setattr(fused_model, "compiled_steps", lambda *_: steps.EAGER)
     monkeypatch.setattr(graphs, "Graph", Rerun)
     monkeypatch.setattr(graphs.Memory, "on", lambda _: None)

@@ -1,4 +1,4 @@
-"""Places of files, on disk or in a cloud, as pyarrow knows them."""
+"""Where files are, on disk or in a cloud, in the terms of pyarrow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A file or a folder that need not exist."""
 
     filesystem: FileSystem
@@ -46,10 +46,10 @@ class Place:
             raise ConfigError(f"{text} is neither a path nor a URL for pyarrow: {error}") from None
         return cls(filesystem, path.rstrip("/"))
 
-    def __truediv__(self, name: str) -> Place:
+    def __truediv__(self, name: str) -> Location:
         return replace(self, path=f"{self.path}/{name}")
 
-    def beside(self, suffix: str) -> Place:
+    def beside(self, suffix: str) -> Location:
         """Next to this one, with a longer name."""
         return replace(self, path=self.path + suffix)
 
@@ -81,19 +81,19 @@ class Place:
         return [info.path for info in found if info.type == FileType.File and _is_shown(info.path)]
 
 
-def file_format(place: Place) -> Format:
+def file_format(location: Location) -> Format:
     """The one format of all files there, by their names.
 
     Raises:
         InvalidInputError: There are no files, or files of several or of other formats.
     """
-    files = place.files()
+    files = location.files()
     found = {_suffix(path) for path in files}
     formats = {FORMATS.get(suffix) for suffix in found}
     if len(formats) == 1 and (only := formats.pop()):
         return only
     came = f"files that end in {sorted(found)}" if files else "no file"
-    raise InvalidInputError(f"{place.path}: wanted JSONL or Parquet files of one kind, got {came}")
+    raise InvalidInputError(f"{location.path}: wanted JSONL or Parquet files of one kind, got {came}")
 
 
 def _is_shown(path: str) -> bool:

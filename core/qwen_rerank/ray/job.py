@@ -13,7 +13,7 @@ from qwen_rerank.ray.arrow import TableReranker
 from qwen_rerank.ray.columns import Columns
 from qwen_rerank.ray.dataset import map_rows
 from qwen_rerank.ray.failures import reason_of_failure
-from qwen_rerank.ray.files import Format, Place, file_format
+from qwen_rerank.ray.files import Format, Location, file_format
 from qwen_rerank.ray.report import BulkReport, count_rows
 from qwen_rerank.ray.settings import BulkSettings
 
@@ -65,7 +65,7 @@ class BulkJob:
             ray.exceptions.RayError: An actor failed in another way.
         """
         require_extras("ray")
-        source, target = Place.of(self.source), Place.of(self.target)
+        source, target = Location.of(self.source), Location.of(self.target)
         progress = target.beside(".progress")
         kind = file_format(source)
         self._claim(target, progress, kind)
@@ -74,7 +74,7 @@ class BulkJob:
             score(source, target, progress)
         return count_rows(target, progress / "rows", kind)
 
-    def _claim(self, target: Place, progress: Place, kind: Format) -> None:
+    def _claim(self, target: Location, progress: Location, kind: Format) -> None:
         """Make sure that scores of two jobs never mix."""
         settings = self.settings.model_dump(mode="json", include=DECISIVE)
         subject = {"format": kind, "columns": asdict(self.columns), "settings": settings}
@@ -89,7 +89,7 @@ class BulkJob:
             )
         note.write(json.dumps(subject).encode())
 
-    def _score_lines(self, source: Place, target: Place, progress: Place) -> None:
+    def _score_lines(self, source: Location, target: Location, progress: Location) -> None:
         import ray
 
         from qwen_rerank.ray.jsonl import ROW, LineReranker, LineSink, LineSource
@@ -99,7 +99,7 @@ class BulkJob:
         sink = LineSink(target.path, filesystem=target.filesystem, file_format="jsonl")
         scored.write_datasink(sink)
 
-    def _score_parquet(self, source: Place, target: Place, progress: Place) -> None:
+    def _score_parquet(self, source: Location, target: Location, progress: Location) -> None:
         import ray
 
         table = ray.data.read_parquet(
@@ -114,7 +114,7 @@ class BulkJob:
             if name not in names:
                 raise InvalidInputError(f"{self.source}: there is no column {name!r} among {names}")
 
-    def _scored(self, rows: Dataset, reranker: type, progress: Place, row: str) -> Dataset:
+    def _scored(self, rows: Dataset, reranker: type, progress: Location, row: str) -> Dataset:
         """The rows that are not done yet, with their results."""
         from ray.data.checkpoint import CheckpointConfig
 

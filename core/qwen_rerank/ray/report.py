@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from qwen_rerank.ray.columns import ERROR
-from qwen_rerank.ray.files import Format, Place
+from qwen_rerank.ray.files import Format, Location
 
 SHOWN = 5
 """Reasons to show."""
@@ -26,7 +26,7 @@ class BulkReport:
     """Of the first of them."""
 
 
-def count_rows(target: Place, done: Place, kind: Format) -> BulkReport:
+def count_rows(target: Location, done: Location, kind: Format) -> BulkReport:
     """Count the rows that a job has written, and those without scores.
 
     Args:
@@ -42,7 +42,7 @@ def count_rows(target: Place, done: Place, kind: Format) -> BulkReport:
     return BulkReport(rows, len(reasons) + sum(1 for _ in errors), reasons)
 
 
-def _line_errors(target: Place) -> Iterator[str]:
+def _line_errors(target: Location) -> Iterator[str]:
     """Each line ends with the key, so that most lines need not be parsed."""
     scored = f'"{ERROR}": null}}\n'.encode()
     for path in target.files():
@@ -52,7 +52,7 @@ def _line_errors(target: Place) -> Iterator[str]:
                     yield json.loads(line)[ERROR]
 
 
-def _parquet_errors(target: Place) -> Iterator[str]:
+def _parquet_errors(target: Location) -> Iterator[str]:
     from pyarrow.dataset import dataset, field
 
     files = dataset(target.files(), filesystem=target.filesystem, format="parquet")

@@ -25,7 +25,7 @@ from qwen_rerank.scorers.local.cpu.lowering import lower_part
 from qwen_rerank.scorers.local.declared_scoring import check_modules, yes_row_is_first
 from qwen_rerank.scorers.local.encoder import AnswerIds
 from qwen_rerank.scorers.local.model_folder import read_config
-from qwen_rerank.scorers.local.weights import Shape, Weights
+from qwen_rerank.scorers.local.weights import TensorShape, Weights
 
 HEAD = "lm_head.weight"
 EMBEDDING = "model.embed_tokens.weight"
@@ -132,7 +132,7 @@ def _empty_backbone(folder: Path, config: dict[str, Any]) -> Any:
 
 def _check_tensors(folder: Path, config: dict[str, Any], weights: Weights, backbone: Any) -> None:
     """Refuse tensors that are missing, misshapen or of no use."""
-    shapes: dict[str, Shape] = {
+    shapes: dict[str, TensorShape] = {
         f"model.{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()
     }
     wanted = dict(shapes)

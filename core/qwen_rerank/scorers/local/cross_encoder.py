@@ -110,7 +110,7 @@ class CrossEncoderScorer(BatchScorer):
         )
 
 
-class _Loaded:
+class _LoadedEncoder:
     """A model in memory. Its tokenizer can't be used by two threads at once."""
 
     def __init__(self, folder: Path, device: str | None, dtype: str | None) -> None:
@@ -228,11 +228,11 @@ def _reset() -> None:
 reset_after_fork(_reset)
 
 
-def _loaded(scorer: CrossEncoderScorer) -> _Loaded:
+def _loaded(scorer: CrossEncoderScorer) -> _LoadedEncoder:
     with _loading:
         return _load(scorer.model, scorer.device, scorer.dtype)
 
 
 @lru_cache
-def _load(model: str, device: str | None, dtype: str | None) -> _Loaded:
-    return _Loaded(find_model(model), device, dtype)
+def _load(model: str, device: str | None, dtype: str | None) -> _LoadedEncoder:
+    return _LoadedEncoder(find_model(model), device, dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 from qwen_rerank.errors import ModelLoadError
 from qwen_rerank.scorers.local.model_folder import MERGE, QUANTISED, weight_files
 
-Shape = tuple[int, ...]
+TensorShape = tuple[int, ...]
 
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
@@ -43,7 +43,7 @@ class Weights:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
-        self.shapes: dict[str, Shape] = {}
+        self.shapes: dict[str, TensorShape] = {}
         for path in weight_files(folder):
             self._read_header(path)
 
@@ -70,7 +70,7 @@ class Weights:
         found = (_LAYER.match(name) for name in self.shapes)
         return 1 + max((int(match[1]) for match in found if match), default=-1)
 
-    def check(self, wanted: Mapping[str, Shape], optional: Collection[str]) -> None:
+    def check(self, wanted: Mapping[str, TensorShape], optional: Collection[str]) -> None:
         """Compare the tensors with those that a model needs.
 
         Args:

@@ -61,7 +61,7 @@ class EndpointPool:
                 failures.pop(endpoint, None)  # so that the last failure stands last
                 failures[endpoint] = failure
                 attempt += not refuses_all(failure)
-        raise self._worst(failures)
+        raise self._final_failure(failures)
 
     def limits(self) -> tuple[int | None, int | None]:
         """The smallest limits per request among the servers, in documents and in bytes."""
@@ -76,7 +76,7 @@ class EndpointPool:
             self._wait(_worst(list(failures.values())), attempt, deadline)
             endpoint = self._lease(refused)
         if endpoint is None:
-            raise self._worst(failures) if failures else self._all_open()
+            raise self._final_failure(failures) if failures else self._all_open()
         return endpoint
 
     def _lease(self, avoided: Collection[Endpoint]) -> Endpoint | None:
@@ -123,7 +123,7 @@ class EndpointPool:
         with current_call().stopping(cancelled.set):
             cancelled.wait(wait)  # then the next request raises
 
-    def _worst(self, failures: Failures) -> ScorerError:
+    def _final_failure(self, failures: Failures) -> ScorerError:
         """The last failure, of servers with an open breaker too; a refusal only if all refuse."""
         skipped = [e for e in self.endpoints if e not in failures and not e.breaker.closed]
         before = [copy(e.last_failure) for e in skipped if e.last_failure is not None]

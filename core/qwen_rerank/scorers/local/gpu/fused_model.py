@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qwen_rerank.scorers.local.gpu.layout import PARTS, Shape
 from qwen_rerank.scorers.local.gpu.steps import Heads, compiled_steps
-from qwen_rerank.scorers.local.gpu.varlen import Bounds, attend, has_varlen
+from qwen_rerank.scorers.local.gpu.varlen import Bounds, has_varlen, varlen_attention
 
 
 class _Layer(NamedTuple):
@@ -80,7 +80,8 @@ class FusedModel:
             if layer is self.layers[-1]:  # from here on, only documents' ends are needed
                 hidden, query = hidden[part["ends"]], query[part["ends"]]
                 bounds = bounds._replace(rows=part["last_rows"], most_rows=1)
-            seen = attend(query, states[:, 0], states[:, 1], bounds, self._scaling).flatten(1)
+            keys, values = states.unbind(1)
+            seen = varlen_attention(query, keys, values, bounds, self._scaling).flatten(1)
             hidden, rows = add_norm(hidden, F.linear(seen, layer.out), layer.after, self._eps)
             change = F.linear(gate(F.linear(rows, layer.gate_up)), layer.down)
         return add_norm(hidden, change, self._norm, self._eps)[1]
