@@ -56,8 +56,8 @@ class ImageDocument(str):
         return type(self), (self.image, self.text)
 
 
-def words_of(document: str) -> str:
-    """A document as words: of an image, only what stands beside it."""
+def readable_text(document: str) -> str:
+    """The text of a document; of an image, only the text beside it."""
     return document.text if isinstance(document, ImageDocument) else document
 
 

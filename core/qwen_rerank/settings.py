@@ -154,7 +154,7 @@ class ScorerSettings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _check_truth(cls, value: object, info: ValidationInfo) -> object:
-        """Python counts `True` as 1, who writes it does not."""
+        """Refuse booleans where a number is wanted: in Python, `True` is the number 1."""
         kind = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and kind not in (bool, Any) and bool not in get_args(kind):
             raise ValueError(f"{info.field_name} takes no true or false, got {value}")

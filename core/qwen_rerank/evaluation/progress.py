@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from qwen_rerank.extras import require_package
 
 SHARE = 10
-"""Without a terminal there is a line after each tenth of the queries,"""
+"""Without a terminal, a line is written after each tenth of the queries."""
 REPORT_SECONDS = 60.0
-"""and at least one in this time if a query ends in it."""
+"""A line is also written when the last one is older than this."""
 
 
 def show_stage(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from qwen_rerank.errors import ConfigError
 from qwen_rerank.extras import require_package
-from qwen_rerank.image import words_of
+from qwen_rerank.image import readable_text
 from qwen_rerank.lexical.bm25 import Bm25Index
 
 CutBy = Literal["bm25", "order"]
@@ -50,5 +50,5 @@ class Prefilter:
         """
         if len(documents) <= self.max_candidates or self.by == "order":
             return list(range(len(documents)))[: self.max_candidates]
-        best = Bm25Index(list(map(words_of, documents))).search(query, self.max_candidates)
+        best = Bm25Index(list(map(readable_text, documents))).search(query, self.max_candidates)
         return sorted(place for place, _ in best)

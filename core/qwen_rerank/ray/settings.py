@@ -28,7 +28,7 @@ class FleetSettings(ServerSettings):
     ui: bool = False
     """Always off: the page belongs to one server, `qwen-rerank serve`."""
     replicas: int = Field(default=1, ge=1)
-    """How many replicas there are; the least if there is `max_replicas`."""
+    """How many replicas there are; with `max_replicas`, the fewest."""
     max_replicas: int | None = Field(default=None, ge=1)
     """Up to so many replicas while requests wait; `None` keeps `replicas`."""
     num_cpus: float = Field(default=1.0, ge=0)

@@ -176,7 +176,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     )
     app.add_middleware(JSONRefusals)
     app.add_middleware(AccessLog, metrics=service.metrics)
-    app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-Id", validator=is_request_id)
+    app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID, validator=is_request_id)
 
 
 def _no_page() -> JSONResponse:

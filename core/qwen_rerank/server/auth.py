@@ -1,4 +1,4 @@
-"""Lets in who knows the key."""
+"""Checks the key of the server, in requests and for uploads to the page."""
 
 from __future__ import annotations
 

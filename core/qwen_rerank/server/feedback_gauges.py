@@ -1,4 +1,4 @@
-"""What people said of the rankings, in Prometheus' terms."""
+"""The figures of the feedback, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ RERANKED, ORIGINAL = "reranked", "original"
 class FeedbackGauges:
     """Totals since the file was made.
 
-    Gauges, for a second opinion takes the first one's place. The label `order` tells with
-    reranking from without.
+    They are gauges and not counters, because later feedback replaces earlier feedback. The label
+    `order` says whether the documents were reranked.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

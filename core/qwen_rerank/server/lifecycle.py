@@ -21,7 +21,7 @@ from qwen_rerank.server.telemetry import log_as_json
 GRACE = 10
 """Seconds for connections to end; above `DRAIN_SECONDS`, so that all get their answers."""
 LINGER = 0.5
-"""Seconds of 503 for new requests before the port closes: who is just connecting hears why."""
+"""Seconds of 503 for new requests before the port closes, so that clients get a reason."""
 WAITING = 1024
 """Connections that the system keeps until the server accepts them."""
 LARGEST_FRAME = 20 << 20
@@ -55,7 +55,7 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called by a signal; the loop hears of it in its next turn."""
+        """Called by a signal; the event loop drains the service in its next turn."""
         self._loop.call_soon_threadsafe(self._service.drain)
         super().handle_exit(sig, frame)
 

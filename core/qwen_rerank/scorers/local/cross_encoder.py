@@ -188,7 +188,7 @@ def is_qwen(folder: Path) -> bool:
 def is_cross_encoder(model: str) -> bool:
     """Whether a model is a folder on this machine with an encoder of one label.
 
-    What can't be read is none: it is named when the model loads.
+    A folder that can't be read counts as another kind; loading it raises the reason.
     """
     folder = local_folder(model)
     try:

@@ -19,7 +19,7 @@ AnswerIds = tuple[int, int | None]
 """The token ids of an answer: what is added, and what is subtracted, if anything."""
 
 LEAST_WINDOW = 32
-"""Tokens of a document; less room makes thousands of windows, each with the question before it."""
+"""Tokens of a document; less room would make thousands of windows, each with the query again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def find_model(model: str, hub: str | None = None, *, download: bool = True) -> 
 
 
 def local_folder(model: str) -> Path | None:
-    """The model's folder if it is one on this machine, in its one true spelling."""
+    """The model's folder if it is one on this machine, with symbolic links resolved."""
     if model == BUILTIN:
         return BUILTIN_FOLDER
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path raises for unknown users

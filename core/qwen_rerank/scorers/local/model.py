@@ -38,14 +38,14 @@ Answers = tuple[str, str | None]
 """Two texts of one token, see `Answer`."""
 
 FAILURE_SECONDS = 30.0
-"""So long a failure to get a model from a hub is raised again instead of trying again. What
-fails in a folder is tried each time: it fails at once, and people mend it and call again."""
+"""How long a failed download is raised again without a new try. A folder that fails is tried
+each time: that takes no time, and people mend it and call again."""
 
 _ANY = EncodedQuery(list(range(16)), [list(range(9))] * 2, frozenset())
 
 
 class _Key(NamedTuple):
-    """What makes two scorers share their weights, each in its one true spelling."""
+    """Scorers with equal keys share their weights."""
 
     model: str
     device: torch.device

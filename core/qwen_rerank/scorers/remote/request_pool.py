@@ -15,8 +15,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 REQUESTS_PER_CALL = 8
-"""So many requests of one call are under way at once. The others wait in the call, not in the
-pool, so that a call with thousands of them is never far ahead of another one."""
+"""The most requests of one call under way at once. The others wait in the call, not in the
+pool, so that a call with thousands of them does not delay the next call."""
 MAX_THREADS = 64
 
 

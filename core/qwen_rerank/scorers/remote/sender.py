@@ -16,7 +16,7 @@ from qwen_rerank.types import RerankRequest, Scores
 FURTHER_REQUESTS = 2
 """For documents that are refused: one with them cut, one without them."""
 REFUSED_DOCUMENTS = 3
-"""So many refusals, one by one and before any score, mean that the server refuses all."""
+"""After this many refusals of single documents and no score, the server refuses them all."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own documentation c
 from qwen_rerank.scorers.local.batch import PackedBatch
 
 ROWS = 512
-"""So many rows of a document at once: those of the next ones see keys that these don't."""
+"""Rows of a document to compute at once: later rows see more keys than earlier ones."""
 
 
 def fused(  # noqa: PLR0917 - called like the other kernels

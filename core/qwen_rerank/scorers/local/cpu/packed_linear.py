@@ -1,7 +1,7 @@
 """Linear layers whose weights lie in the order in which oneDNN multiplies.
 
-torch multiplies fp32 matrices by MKL, which leaves AVX-512 unused on processors that others than
-Intel made. oneDNN, which comes with torch as well, looks at what a processor can do, not at who
+torch multiplies fp32 matrices by MKL, which leaves AVX-512 unused on processors that Intel
+did not make. oneDNN, which comes with torch as well, looks at what a processor can do, not at who
 made it; without AVX-512 MKL is the faster one (both measured, see benchmarks/README.md).
 """
 
@@ -21,7 +21,7 @@ from qwen_rerank.scorers.local.last_token import LastTokenOnly
 Multiply = Callable[[Tensor, Tensor, int], Tensor]
 
 STEPS = 8
-"""In so many steps from one power of two to the next does the number of rows grow."""
+"""Numbers of rows are rounded up to one of this many between two powers of two."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 

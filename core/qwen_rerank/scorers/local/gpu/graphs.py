@@ -1,4 +1,4 @@
-"""Small passes as CUDA graphs: Python can't name their kernels as fast as a GPU runs them."""
+"""Small passes as CUDA graphs: a GPU runs their kernels faster than Python can launch them."""
 
 from __future__ import annotations
 

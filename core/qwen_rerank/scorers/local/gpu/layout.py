@@ -18,11 +18,11 @@ PARTS = ("ids", "positions", "sources", "rows", "last_rows", "keys", "ends", "ne
 """Of a layout's numbers, in their order; see `Layout.numbers`."""
 STARTS = frozenset({"rows", "last_rows", "keys"})
 ALIGNED = 8
-"""Of so many numbers is each part a multiple, so that compiled kernels find it aligned."""
+"""The size of each part is a multiple of this, so that compiled kernels find it aligned."""
 
 
 class Shape(NamedTuple):
-    """How large everything in a pass is, room that nothing reads included."""
+    """The sizes of the arrays of a pass, padding included."""
 
     tokens: int
     keys: int
@@ -43,11 +43,11 @@ class Shape(NamedTuple):
         return [self.tokens, self.tokens, self.keys, *[self.starts] * 3, self.documents, self.new]
 
     def aligned(self) -> Shape:
-        """With at most a few more of each, and none of nothing, which compiles separately."""
+        """Each size rounded up to a multiple of `ALIGNED`, and never 0: torch compiles for 0 anew."""
         return Shape(*(max(ALIGNED, -(-size // ALIGNED) * ALIGNED) for size in self))
 
     def rounded(self) -> Shape:
-        """One of few: up to a quarter more tokens, and room that costs little in the rest."""
+        """The sizes rounded up to one of few shapes, with up to a quarter more tokens."""
         keys, starts = _power(self.keys), _power(self.starts)
         new, earlier, most_rows = map(_power, (self.new, self.earlier, self.most_rows))
         step = max(64, _power(self.tokens) // 8)

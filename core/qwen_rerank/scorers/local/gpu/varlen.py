@@ -41,7 +41,7 @@ def varlen_attention(query: Tensor, keys: Tensor, values: Tensor, bounds: Bounds
 
 @cache
 def _grouped() -> dict[str, bool]:
-    """Torch 2.11 lets query heads share a key head unasked; later releases want to be told."""
+    """Torch 2.11 lets query heads share a key head by itself; later releases need an argument."""
     from torch.nn.attention.varlen import varlen_attn
 
     return {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
