@@ -6,6 +6,7 @@ import hmac
 import re
 from typing import Annotated
 
+from cachetools import LRUCache
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
@@ -17,13 +18,12 @@ from qwen_rerank.server.errors import refuse
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
 Header = Annotated[str | None, Security(APIKeyHeader(name="api-key", auto_error=False))]
 
-
 MOST_SESSIONS = 10_000
 """Visitors of the page to remember; the oldest are forgotten and enter the key again."""
 _UPLOAD = re.compile(r"/_stcore/upload_file/([^/]*)/.*")
 
-_admitted: dict[str, None] = {}
-"""Sessions of the page whose visitors entered the key, the newest last."""
+_admitted: LRUCache[str, bool] = LRUCache(MOST_SESSIONS)
+"""Sessions of the page whose visitors entered the key."""
 
 
 def is_key(given: str, key: SecretStr) -> bool:
@@ -54,10 +54,7 @@ def require_key(request: Request, bearer: Bearer, header: Header) -> None:
 
 def admit_session(session_id: str) -> None:
     """Let a visitor of the page upload files: the key was entered there."""
-    _admitted.pop(session_id, None)
-    _admitted[session_id] = None
-    if len(_admitted) > MOST_SESSIONS:
-        del _admitted[next(iter(_admitted))]
+    _admitted[session_id] = True
 
 
 class UploadGuard:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from qwen_rerank.printable import first_line
@@ -46,18 +46,18 @@ class Graphs:
 
     def __init__(self, model: FusedModel) -> None:
         self._model = model
-        self._known: OrderedDict[Shape, Graph | None] = OrderedDict()
+        self._known: LRUCache[Shape, Graph | None] = LRUCache(MOST)
         """`None` for a shape that came once."""
         self._states: dict[tuple[str, int], Tensor] = {}
         self._memory: Memory | None = None
-        self._work = True
+        self._usable = True
 
     def __call__(self, layout: Layout) -> Tensor:
         """What the model gives, valid until the next pass; new prefixes get their states."""
         shape = layout.shape
         earlier, new = self._buffer("earlier", shape.earlier), self._buffer("new", shape.new)
         layout.load(earlier)
-        graph = self._graph(layout, earlier, new) if self._work else None
+        graph = self._graph(layout, earlier, new) if self._usable else None
         if graph is not None:
             hidden = graph(layout.numbers)
         else:
@@ -78,9 +78,6 @@ class Graphs:
         if graph is None and shape in self._known:
             graph = self._recorded(layout, earlier, new)
         self._known[shape] = graph
-        self._known.move_to_end(shape)
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
         return graph
 
     def _recorded(self, layout: Layout, earlier: Tensor, new: Tensor) -> Graph | None:
@@ -90,7 +87,7 @@ class Graphs:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self._work = False
+            self._usable = False
             logger.warning("no CUDA graphs, so small passes take longer: %s", first_line(error))
             return None
 
