@@ -127,8 +127,9 @@ def test_ids_equal_those_of_the_whole_string(
 
 def test_what_the_documents_of_a_query_share(qwen3_tokenizer: Tokenizer) -> None:
     def shared(spec: PromptSpec) -> str:
-        prefix = PromptEncoder(qwen3_tokenizer, spec, 8192).prefix("red planet")
-        return qwen3_tokenizer.decode(prefix, skip_special_tokens=False)
+        request = RerankRequest("red planet", ["d"])
+        encoded = PromptEncoder(qwen3_tokenizer, spec, 8192).encode(request)
+        return qwen3_tokenizer.decode(encoded.prefix, skip_special_tokens=False)
 
     assert shared(QWEN3).endswith("<Query>: red planet\n<Document>:")
     assert shared(ZERANK) == "<|im_start|>system\nred planet<|im_end|>\n<|im_start|>"

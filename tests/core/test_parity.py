@@ -56,10 +56,10 @@ def encoder(qwen3_tokenizer: Tokenizer) -> PromptEncoder:
 def test_ids_of_the_pieces(encoder: PromptEncoder, qwen3_tokenizer: Tokenizer) -> None:
     assert len(PREFIX) == 39
     assert len(TASK) == 18
-    head = encoder.prefix("q")
+    encoded = encoder.encode(RerankRequest("q", ["d"]))
+    head, [document] = encoded.prefix, encoded.documents
     assert head[: 39 + 18] == PREFIX + TASK
     assert head[39 + 18 :] == [27, 2859, 26818, *encoder.encode_texts([" q\n"])[0], 75692, 26818]
-    [document] = encoder.encode(RerankRequest("q", ["d"])).documents
     assert document[-9:] == [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
     assert answer_ids(qwen3_tokenizer, QWEN3.answer) == (9693, 2152)
 

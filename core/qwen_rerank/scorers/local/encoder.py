@@ -140,10 +140,6 @@ class PromptEncoder:
         encoded = EncodedQuery(frame.prefix, windows, frozenset(), counted=False)
         return encoded, [i for i, _ in parts]
 
-    def prefix(self, query: str, instruction: str | None = None) -> list[int]:
-        """The tokens that all documents of a query share."""
-        return self._frame(query, instruction).prefix
-
     def _frame(self, query: str, instruction: str | None) -> _Frame:
         texts = self.spec.texts(query, instruction)
         prefix, suffix = (self._join(pieces, texts) for pieces in (self._before, self._after))
