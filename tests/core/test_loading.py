@@ -86,11 +86,11 @@ def test_two_models_load_beside_a_users_own_model(tmp_path: Path) -> None:
 
 
 def test_unloading_frees_the_weights(folder: Path) -> None:
-    from qwen_rerank.scorers.local.model import shared_model
+    from qwen_rerank.scorers.local.model import model_key, shared_model
 
     with LocalScorer(str(folder), "cpu") as scorer:
         before = scorer.score(QUERY, DOCUMENTS)
-        model = shared_model(str(folder), "cpu", None, ("yes", "no"))
+        model = shared_model(model_key(str(folder), "cpu", None, None))
         engine = weakref.ref(model.engine)
         del model
     gc.collect()

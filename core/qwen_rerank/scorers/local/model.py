@@ -44,7 +44,7 @@ each time: that takes no time, and people mend it and call again."""
 _ANY = EncodedQuery(list(range(16)), [list(range(9))] * 2, frozenset())
 
 
-class _Key(NamedTuple):
+class ModelKey(NamedTuple):
     """Scorers with equal keys share their weights."""
 
     model: str
@@ -90,8 +90,8 @@ class _Failure(NamedTuple):
     """On the monotonic clock."""
 
 
-_models: dict[_Key, LocalModel] = {}
-_failures: dict[_Key, _Failure] = {}
+_models: dict[ModelKey, LocalModel] = {}
+_failures: dict[ModelKey, _Failure] = {}
 
 
 class _Locks:
@@ -103,9 +103,9 @@ class _Locks:
 
     def reset(self) -> None:
         self._of_all = threading.Lock()
-        self._of_model: dict[_Key, threading.Lock] = {}
+        self._of_model: dict[ModelKey, threading.Lock] = {}
 
-    def of(self, key: _Key) -> threading.Lock:
+    def of(self, key: ModelKey) -> threading.Lock:
         with self._of_all:
             return self._of_model.setdefault(key, threading.Lock())
 
@@ -113,51 +113,54 @@ class _Locks:
 _locks = _Locks()
 
 
-def shared_model(
+def model_key(
     model: str,
     device: str | None,
     dtype: str | None,
-    answers: Answers | None,
+    prompt: PromptSpec | None,
     *,
     compiled: bool = False,
-) -> LocalModel:
+) -> ModelKey:
+    """The key of a model that loads or has loaded.
+
+    Args:
+        model: See `find_model`.
+        device: See `choose_device`.
+        dtype: See `choose_dtype`.
+        prompt: Whose answer is read from the weights; `None` takes the model's own.
+        compiled: Whether torch compiles the layers.
+
+    Raises:
+        ConfigError: This machine lacks the device or the number format.
+    """
+    chosen = choose_device(device)
+    name = str(local_folder(model) or model)
+    answers = None if prompt is None else (prompt.answer.plus, prompt.answer.minus)
+    return ModelKey(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
+
+
+def shared_model(key: ModelKey, folder: Path | None = None) -> LocalModel:
     """The one instance of a model in this process; the first caller loads it and waits.
 
     A hub that does not answer holds up only the callers of the model that it should deliver,
     and these only once in `FAILURE_SECONDS`.
 
     Args:
-        model: See `find_model`.
-        device: See `choose_device`.
-        dtype: See `choose_dtype`.
-        answers: The texts whose tokens answer, such as "yes" and "no"; `None` takes those of the
-            model's own prompt.
-        compiled: Whether torch compiles the layers.
+        key: Of the model.
+        folder: Where it is, if that is known.
 
     Raises:
         ModelLoadError: It can't be found, downloaded or read.
-        ConfigError: This machine lacks the device or the number format, or can't compile it.
+        ConfigError: This machine can't compile it.
     """
-    return _shared(_key(model, device, dtype, answers, compiled))
-
-
-def _shared(key: _Key, folder: Path | None = None) -> LocalModel:
     with _locks.of(key):
         if key not in _models:
             _models[key] = _try_to_load(key, folder)
         return _models[key]
 
 
-def unload_model(
-    model: str,
-    device: str | None,
-    dtype: str | None,
-    answers: Answers | None,
-    *,
-    compiled: bool = False,
-) -> None:
-    """Free the memory of a model, once its running calls are done; see `shared_model`."""
-    key = _key(model, device, dtype, answers, compiled)
+def unload_model(key: ModelKey) -> None:
+    """Free the memory of a model, once its running calls are done."""
     with _locks.of(key):
         unloaded = _models.pop(key, None)
     for other in [name for name, known in list(_models.items()) if known is unloaded]:
@@ -168,15 +171,7 @@ def unload_model(
         torch.cuda.empty_cache()
 
 
-def _key(
-    model: str, device: str | None, dtype: str | None, answers: Answers | None, compiled: bool
-) -> _Key:
-    chosen = choose_device(device)
-    name = str(local_folder(model) or model)
-    return _Key(name, chosen, choose_dtype(dtype, chosen), answers, compiled)
-
-
-def _try_to_load(key: _Key, folder: Path | None) -> LocalModel:
+def _try_to_load(key: ModelKey, folder: Path | None) -> LocalModel:
     failure = _failures.pop(key, None)
     if failure is not None and time.monotonic() < failure.until:
         _failures[key] = failure
@@ -185,7 +180,7 @@ def _try_to_load(key: _Key, folder: Path | None) -> LocalModel:
         folder = folder or find_model(key.model)
         if key.answers is None:  # shared with those who name the same ones
             told = recognised_prompt(folder, key.model, partial(read_tokenizer, folder)).answer
-            return _shared(key._replace(answers=(told.plus, told.minus)), folder)
+            return shared_model(key._replace(answers=(told.plus, told.minus)), folder)
         # in a thread of its own: a forked child may not use the OpenMP threads that its
         # forking thread had in the parent, and the caller keeps none that it does not need
         with ThreadPoolExecutor(1, "qwen-rerank-load") as thread:
@@ -196,7 +191,7 @@ def _try_to_load(key: _Key, folder: Path | None) -> LocalModel:
         raise
 
 
-def _load(folder: Path, key: _Key, answers: Answers) -> LocalModel:
+def _load(folder: Path, key: ModelKey, answers: Answers) -> LocalModel:
     start = time.monotonic()
     positions, tokenizer = max_positions(folder), read_tokenizer(folder)
     prompt = recognised_prompt(folder, key.model, lambda: tokenizer)

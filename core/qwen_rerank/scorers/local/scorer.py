@@ -120,10 +120,11 @@ class LocalScorer(BatchScorer):
         Equal scorers share the model, so it is unloaded for them, too. Calls that are running
         end with their scores, and free the memory then.
         """
-        from qwen_rerank.scorers.local.model import unload_model
+        from qwen_rerank.scorers.local.model import model_key, unload_model
 
         _load.cache_clear()
-        unload_model(self.model, self.device, self.dtype, self._answers, compiled=self.compiled)
+        key = model_key(self.model, self.device, self.dtype, self.prompt, compiled=self.compiled)
+        unload_model(key)
 
     def __enter__(self) -> Self:
         return self
@@ -145,10 +146,6 @@ class LocalScorer(BatchScorer):
         # a folder by its whole path: after `chdir`, a relative one may be another folder
         folder = None if self.model == BUILTIN else local_folder(self.model)
         return _load(self, str(folder or self.model))
-
-    @property
-    def _answers(self) -> tuple[str, str | None] | None:
-        return None if self.prompt is None else (self.prompt.answer.plus, self.prompt.answer.minus)
 
 
 @lru_cache
@@ -177,10 +174,11 @@ class _Loaded(NamedTuple):
 @lru_cache
 def _load(scorer: LocalScorer, folder: str) -> _Loaded:
     """Cached, because resolving the device waits until a GPU has done its work."""
-    from qwen_rerank.scorers.local.model import shared_model
+    from qwen_rerank.scorers.local.model import model_key, shared_model
 
-    answers = scorer._answers  # noqa: SLF001 - its own module
-    model = shared_model(folder, scorer.device, scorer.dtype, answers, compiled=scorer.compiled)
+    compiled = scorer.compiled
+    key = model_key(folder, scorer.device, scorer.dtype, scorer.prompt, compiled=compiled)
+    model = shared_model(key)
     prompt = scorer.prompt or model.prompt
     resolved = replace(scorer, model=folder, device=model.device, dtype=model.dtype, prompt=prompt)
     encoder = model.encoder(prompt)
