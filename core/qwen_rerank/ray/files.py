@@ -93,7 +93,8 @@ def file_format(location: Location) -> Format:
     if len(formats) == 1 and (only := formats.pop()):
         return only
     came = f"files that end in {sorted(found)}" if files else "no file"
-    raise InvalidInputError(f"{location.path}: wanted JSONL or Parquet files of one kind, got {came}")
+    where = location.path
+    raise InvalidInputError(f"{where}: wanted JSONL or Parquet files of one kind, got {came}")
 
 
 def _is_shown(path: str) -> bool:

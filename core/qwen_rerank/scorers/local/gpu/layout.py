@@ -43,7 +43,7 @@ class Shape(NamedTuple):
         return [self.tokens, self.tokens, self.keys, *[self.starts] * 3, self.documents, self.new]
 
     def aligned(self) -> Shape:
-        """Each size rounded up to a multiple of `ALIGNED`, and never 0: torch compiles for 0 anew."""
+        """Each size rounded up to a multiple of `ALIGNED`, and none 0: torch compiles that anew."""
         return Shape(*(max(ALIGNED, -(-size // ALIGNED) * ALIGNED) for size in self))
 
     def rounded(self) -> Shape:

@@ -21,7 +21,9 @@ class Bounds(NamedTuple):
     most_keys: int
 
 
-def varlen_attention(query: Tensor, keys: Tensor, values: Tensor, bounds: Bounds, scaling: float) -> Tensor:
+def varlen_attention(
+    query: Tensor, keys: Tensor, values: Tensor, bounds: Bounds, scaling: float
+) -> Tensor:
     """Each segment's rows to its keys; a segment's last row sees its last key.
 
     Args:
