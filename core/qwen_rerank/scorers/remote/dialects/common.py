@@ -49,12 +49,7 @@ COMMON = [
     GENERIC,
     Dialect("cohere", "/v2/rerank", build, read, max_documents=1000, takes_blanks=False),
     Dialect(
-        "jina",
-        "/v1/rerank",
-        build_without_documents,
-        read,
-        takes_blanks=False,
-        image_form=fields,
+        "jina", "/v1/rerank", build_without_documents, read, takes_blanks=False, image_form=fields
     ),
     Dialect(
         "vllm",
@@ -65,13 +60,11 @@ COMMON = [
         clients_template=True,
         image_form=content_parts,
     ),
-    Dialect("llamacpp", "/v1/rerank", build, read, own_template=True),
+    Dialect("llamacpp", "/v1/rerank", build, read),
     Dialect("litellm", "/v1/rerank", build_without_documents, read, "instruction"),
     # strips its strings, the template's last line breaks too: the client can't apply it
     Dialect("infinity", "/rerank", build_without_documents, read, None, 2048, takes_blanks=False),
-    Dialect(
-        "xinference", "/v1/rerank", build_for_xinference, read, "instruction", own_template=True
-    ),
+    Dialect("xinference", "/v1/rerank", build_for_xinference, read, "instruction"),
     Dialect(
         "siliconflow",
         "/v1/rerank",
@@ -79,7 +72,6 @@ COMMON = [
         read,
         "instruction",
         takes_blanks=False,
-        own_template=True,
     ),
     Dialect(
         "dashscope-compatible",
@@ -89,6 +81,5 @@ COMMON = [
         "instruct",
         500,
         takes_blanks=False,
-        own_template=True,
     ),
 ]

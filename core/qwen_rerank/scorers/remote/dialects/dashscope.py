@@ -27,6 +27,5 @@ DASHSCOPE = Dialect(
     "instruct",
     500,
     takes_blanks=False,
-    own_template=True,
     image_form=fields,
 )

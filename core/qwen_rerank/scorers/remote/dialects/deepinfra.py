@@ -25,11 +25,5 @@ def read(reply: Any, count: int) -> Scores:
 
 
 DEEPINFRA = Dialect(
-    "deepinfra",
-    "/v1/inference/{model}",
-    build,
-    read,
-    "instruction",
-    takes_blanks=False,
-    own_template=True,
+    "deepinfra", "/v1/inference/{model}", build, read, "instruction", takes_blanks=False
 )

@@ -34,9 +34,6 @@ class Dialect:
     clients_template: bool = False
     """Whether a server of this kind can be left without a template of its own, so that
     the client may apply it."""
-    own_template: bool = False
-    """Whether every server of this kind applies the model's template by itself."""
-
     image_form: Callable[[str], Any] | None = None
     """How a document is sent beside an image, see `images.py`; `None` if no image is taken."""
 

@@ -44,4 +44,4 @@ def _text(item: dict[str, Any], name: str) -> str | None:
     return printable(value[:_LONGEST]) if isinstance(value, str) and value else None
 
 
-OWN = Dialect("qwen-rerank", "/rerank", build, read, instruction="instruction", own_template=True)
+OWN = Dialect("qwen-rerank", "/rerank", build, read, instruction="instruction")

@@ -16,11 +16,5 @@ def build(model: str, request: RerankRequest, dialect: Dialect) -> dict[str, Any
 
 
 VOYAGE = Dialect(
-    "voyage",
-    "/v1/rerank",
-    build,
-    reader("data"),
-    max_documents=1000,
-    takes_blanks=False,
-    own_template=True,
+    "voyage", "/v1/rerank", build, reader("data"), max_documents=1000, takes_blanks=False
 )
