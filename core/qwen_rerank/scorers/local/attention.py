@@ -83,13 +83,8 @@ def _blockwise(  # noqa: PLR0917 - both kernels are called alike, in one place
     """Segment by segment in blocks of rows; a block multiplies only keys that it may see."""
     seen = torch.zeros_like(query)
     future = query.new_full((BLOCK, BLOCK), float("-inf")).triu(1)
-    for span in batch.last_spans if last else batch.spans:
-        for first in range(span.first, span.end, BLOCK):
-            end = min(first + BLOCK, span.end)
-            visible = slice(span.first_key, span.end_key - (span.end - end))
-            seen[first:end] = _block(
-                query[first:end], keys[visible], values[visible], scaling, future
-            )
+    for rows, visible in batch.blocks(BLOCK, last=last):
+        seen[rows] = _block(query[rows], keys[visible], values[visible], scaling, future)
     return seen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, chain
@@ -104,6 +104,13 @@ class PackedBatch:
         """The spans of the last layer: the last token of each document, nothing of a prefix."""
         pairs = zip(self.segments, self.spans, strict=True)
         return [s._replace(first=s.end - (segment.stored_in is None)) for segment, s in pairs]
+
+    def blocks(self, rows: int, *, last: bool) -> Iterator[tuple[slice, slice]]:
+        """Blocks of at most so many rows, each with the keys that its last row attends to."""
+        for span in self.last_spans if last else self.spans:
+            for first in range(span.first, span.end, rows):
+                end = min(first + rows, span.end)
+                yield slice(first, end), slice(span.first_key, span.end_key - (span.end - end))
 
     @cached_property
     def ends(self) -> Tensor:

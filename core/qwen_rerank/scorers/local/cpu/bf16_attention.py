@@ -16,20 +16,14 @@ def fused(  # noqa: PLR0917 - called like the other kernels
     batch: PackedBatch, query: Tensor, keys: Tensor, values: Tensor, scaling: float, last: bool
 ) -> Tensor:
     """Segment by segment; see `attend` for the shapes, here without the first dimension."""
-    spans = batch.last_spans if last else batch.spans
     seen = torch.zeros_like(query)
-    mask = _mask(query, max(span.end_key - span.first_key for span in spans))
-    for span in spans:
-        for first in range(span.first, span.end, ROWS):
-            end = min(first + ROWS, span.end)
-            visible = slice(span.first_key, span.end_key - (span.end - end))
-            q, k, v = (
-                part.transpose(0, 1) for part in (query[first:end], keys[visible], values[visible])
-            )
-            unseen = mask[first - end :, visible.start - visible.stop :]
-            seen[first:end] = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=unseen, scale=scaling, enable_gqa=True
-            ).transpose(0, 1)
+    mask = _mask(query, max(span.end_key - span.first_key for span in batch.spans))
+    for rows, visible in batch.blocks(ROWS, last=last):
+        q, k, v = (part.transpose(0, 1) for part in (query[rows], keys[visible], values[visible]))
+        unseen = mask[rows.start - rows.stop :, visible.start - visible.stop :]
+        seen[rows] = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=unseen, scale=scaling, enable_gqa=True
+        ).transpose(0, 1)
     return seen
 
 
