@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH = 256
-"""Numbers in an LSA vector."""
+"""The most numbers in an LSA vector."""
 MANY = 500
 """From this many texts on, n-grams that occur in one text only are left out."""
 
@@ -28,10 +28,9 @@ class LsaEmbedder:
 
     Args:
         corpus: The texts to fit.
-        width: The most numbers in a vector.
     """
 
-    def __init__(self, corpus: Sequence[str], width: int = WIDTH) -> None:
+    def __init__(self, corpus: Sequence[str]) -> None:
         require_package("scikit-learn", "eval", "sklearn")
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -41,7 +40,7 @@ class LsaEmbedder:
             analyzer="char_wb", ngram_range=(1, 3), sublinear_tf=True, min_df=rare
         )
         table = self._tfidf.fit_transform(corpus)
-        size = min(width, min(table.shape) - 1)
+        size = min(WIDTH, min(table.shape) - 1)
         self._svd: Any = TruncatedSVD(size, random_state=0).fit(table)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:

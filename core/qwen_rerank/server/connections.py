@@ -21,10 +21,6 @@ MAX_HEADER = 65_536
 """Bytes of a request line with its headers."""
 HEADER_STEP = 4_096
 """Bytes of a header to parse at once, for h11 does not limit a header that is there in full."""
-HEADER_SECONDS = 10.0
-"""The most time from a connection's start, or a request's first byte, to the header's end."""
-BODY_SECONDS = 60.0
-"""The most time from the header's end to the body's end."""
 ACCEPTED_AT_ONCE = 64
 """The most connections to accept in one turn of the event loop."""
 
@@ -36,8 +32,10 @@ class LimitedProtocol(H11Protocol):
     too large, 408 for a client that is too slow.
     """
 
-    header_seconds = HEADER_SECONDS
-    body_seconds = BODY_SECONDS
+    header_seconds = 10.0
+    """The most time from a connection's start, or a request's first byte, to the header's end."""
+    body_seconds = 60.0
+    """The most time from the header's end to the body's end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

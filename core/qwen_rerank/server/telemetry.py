@@ -138,7 +138,7 @@ class JSONLogger(logging.Logger):
 RATE_LIMIT = RateLimit()
 
 
-def log_as_json(level: int = logging.INFO) -> None:
+def log_as_json() -> None:
     """Make JSON lines on stderr of every log of this process.
 
     Streamlit gives each of its loggers a handler when it makes the logger, some of them later:
@@ -152,7 +152,7 @@ def log_as_json(level: int = logging.INFO) -> None:
         one.setFormatter(JSONFormatter())
         one.addFilter(RATE_LIMIT)
     logging.captureWarnings(True)
-    for name, least in (("qwen_rerank", level), ("uvicorn.error", logging.WARNING)):
+    for name, least in (("qwen_rerank", logging.INFO), ("uvicorn.error", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(least)
