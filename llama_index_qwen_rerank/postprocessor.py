@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
@@ -21,8 +20,6 @@ from qwen_rerank._validation import checked_sentence
 from qwen_rerank.adapter import QueryKeywords, RerankAdapter
 
 dispatcher = get_dispatcher(__name__)
-
-Ended = Callable[[list[NodeWithScore]], list[NodeWithScore]]
 
 
 class QwenRerankKeywords(QueryKeywords, total=False):
@@ -80,20 +77,9 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
         return await self._reranker.run(self._reranked, query, nodes) if nodes else []
 
     def _reranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
-        """Rerank with events, in the worker thread: many events would block an event loop."""
-        with self._events(query, nodes) as ended:
-            return ended(self._ranked(query, nodes))
+        """Rerank, and tell both of LlamaIndex's event systems of the start and the end.
 
-    def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
-        texts = [document_of(node.node, self.metadata_mode) for node in nodes]
-        keep = self.keep_retrieval_score
-        results, rerank_id = self._ranked_and_recorded(query, texts)
-        return [reranked_node(nodes[result.index], result, keep, rerank_id) for result in results]
-
-    @contextmanager
-    def _events(self, query: str, nodes: Sequence[NodeWithScore]) -> Iterator[Ended]:
-        """Tell both of LlamaIndex's event systems of a rerank's start and end.
-
+        An async call does this in its worker thread: many events would block an event loop.
         Events get copies, because other code overwrites the scores of nodes later.
         """
         copies = _copies(nodes)
@@ -108,13 +94,16 @@ class QwenRerank(RerankAdapter, BaseNodePostprocessor):
             EventPayload.TOP_K: top_n,
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            ranked = self._ranked(query, nodes)
+            event.on_end({EventPayload.NODES: _copies(ranked)})
+            dispatcher.event(ReRankEndEvent(nodes=_copies(ranked)))
+        return ranked
 
-            def ended(ranked: list[NodeWithScore]) -> list[NodeWithScore]:
-                event.on_end({EventPayload.NODES: _copies(ranked)})
-                dispatcher.event(ReRankEndEvent(nodes=_copies(ranked)))
-                return ranked
-
-            yield ended
+    def _ranked(self, query: str, nodes: Sequence[NodeWithScore]) -> list[NodeWithScore]:
+        texts = [document_of(node.node, self.metadata_mode) for node in nodes]
+        keep = self.keep_retrieval_score
+        results, rerank_id = self._ranked_and_recorded(query, texts)
+        return [reranked_node(nodes[result.index], result, keep, rerank_id) for result in results]
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """The settings, without the key.
