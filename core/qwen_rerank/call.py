@@ -1,4 +1,4 @@
-"""One call of a user: when it must end, and who wants to hear of its work."""
+"""One call of a user: its deadline, its cancellation, and its listeners."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def _continuable(output: Path | None) -> Iterator[None]:
-    """Say after Ctrl-C, or when the scores cease, whether the work so far is kept."""
+    """After Ctrl-C or an error of the scorer, say whether the work so far is kept."""
     try:
         yield
     except (KeyboardInterrupt, ScorerError):

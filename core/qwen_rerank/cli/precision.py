@@ -66,7 +66,7 @@ def products(settings: ScorerSettings, dtype: DType) -> Iterator[tuple[str, str]
 
 
 def _scores(settings: ScorerSettings, dtype: Any, query: str, documents: list[str]) -> list[float]:
-    """By a scorer without cache, whose model is let go afterwards."""
+    """Scores without a cache; the model is unloaded afterwards."""
     own = {"dtype": dtype, "cache_ttl": None, "fallback": None}
     scorer = load_scorer(settings.model_copy(update=own))
     try:

@@ -14,7 +14,7 @@ NAME = "Reranker"
 """Of the deployment, for the `deployments` of a Serve config file."""
 MAX_ONGOING = 4
 """Requests that a replica holds, whose documents share the model's passes. The others wait at the
-proxy, where they outlive the replica; those that it holds get 500 when it dies, and a client has
+proxy, where they survive a replica that dies; those that it holds get 500 then, and a client has
 to send them again. Fewer than the failures that open a client's circuit breaker."""
 TARGET_ONGOING = 3
 """Requests per replica that autoscaling aims at."""

@@ -23,7 +23,7 @@ VALUES_PER_DOCUMENT = 8
 empty objects take over twenty times the memory of their text."""
 
 LARGE = 262_144
-"""Bytes of a body that is parsed beside the event loop."""
+"""A body of more bytes is parsed in a thread, not in the event loop."""
 
 _STRING = re.compile(rb'"[^"]*+"?')
 

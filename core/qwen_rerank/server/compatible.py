@@ -187,7 +187,7 @@ KEYS: dict[str, type[RankingBody]] = {
     "input": DashScopeBody,
     "passages": RankingsBody,
 }
-"""The field that tells the shape of a body on the rerank paths."""
+"""The field by which a body on the rerank paths is recognised."""
 
 
 def body_type(content: Any, usual: type[RerankBody]) -> type[RankingBody]:
@@ -198,7 +198,7 @@ def body_type(content: Any, usual: type[RerankBody]) -> type[RankingBody]:
 
 
 def tei_info(settings: ServerSettings) -> dict[str, Any]:
-    """What Text Embeddings Inference tells of a reranker."""
+    """The model and the limits in the form of Text Embeddings Inference."""
     return {
         "model_id": settings.model,
         "model_sha": None,

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 
 class DrainingServer(uvicorn.Server):
-    """Uvicorn, which tells the service of a signal before it closes anything."""
+    """Uvicorn; at a signal the service refuses new requests before anything closes."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)

@@ -21,9 +21,9 @@ from qwen_rerank.types import RerankResult
 T = TypeVar("T")
 
 SECONDS_FOR_A_RANKING = 0.1
-"""The most that a reply waits for its ranking to be kept; then it goes without."""
+"""The most that a reply waits until its ranking is kept; then it is sent anyway."""
 SECONDS_FOR_FIGURES = 2.0
-"""The most that /metrics waits; then it tells what it knew."""
+"""The most that /metrics waits; then it shows the last figures."""
 MOST_WAITING = 1000
 """Writes that may wait for a slow disk; further rankings are not kept."""
 
@@ -32,9 +32,9 @@ SECONDS_FOR_FEEDBACK = 6.0
 SECONDS_FOR_A_CLICK = 0.5
 """The most that a click on the page waits for figures; then it gets the last ones."""
 SECONDS_TO_CLOSE = 3.0
-"""The most that the end of the server waits for what is still to be written."""
+"""The most that a stopping server waits for pending writes."""
 SHARE_OF_READING = 50
-"""Figures of the days that took a second to read are good for so many seconds."""
+"""Daily figures that took a second to read are shown for this many seconds."""
 
 logger = logging.getLogger(__name__)
 

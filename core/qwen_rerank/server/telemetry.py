@@ -95,7 +95,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class RateLimit(logging.Filter):
-    """Of equal errors, and of requests that are refused alike, lets a few pass in a second.
+    """Lets only a few equal lines pass in a second: errors, and requests refused alike.
 
     A crowd of clients must not fill the disk. The next line that passes counts the others.
     """

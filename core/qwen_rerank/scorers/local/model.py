@@ -51,7 +51,7 @@ class ModelKey(NamedTuple):
     device: torch.device
     dtype: torch.dtype
     answers: Answers | None
-    """`None` until the folder tells them."""
+    """`None` takes those of the model's own prompt."""
     compiled: bool
 
 
@@ -69,7 +69,7 @@ class LocalModel:
     revision: str
     """See `revision_of`."""
     prompt: PromptSpec
-    """The one that the folder tells."""
+    """The one that the model was made for, see `recognised_prompt`."""
     _encoders: dict[PromptSpec, PromptEncoder] = field(default_factory=dict)
 
     def encoder(self, spec: PromptSpec) -> PromptEncoder:

@@ -49,7 +49,7 @@ class Dialect:
             )
 
     def body(self, model: str, request: RerankRequest) -> dict[str, Any]:
-        """The JSON body that wants the scores of all documents, and no texts back."""
+        """The JSON body that asks for the scores of all documents, without their texts."""
         body = self.build(model, request, self)
         return {**body, "top_n": len(request.documents)} if self.sends_top_n else body
 

@@ -11,7 +11,7 @@ from qwen_rerank.types import RerankRequest
 
 
 def build_for_tei(_model: str, request: RerankRequest, _dialect: Dialect) -> dict[str, Any]:
-    """The request's body; `raw_scores: false` wants the sigmoid, `truncate` a cut, no error."""
+    """The request's body, which asks for the sigmoid, and for a cut in place of an error."""
     return {
         "query": request.query,
         "texts": list(request.documents),
