@@ -18,16 +18,17 @@ _functions: list[Callable[[], object]] = []
 _methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], object]]] = {}
 
 
-def reset_after_fork(reset: Callable[[], object]) -> None:
-    """Call a function in each forked child, before any other code runs there.
+def run_now_and_after_fork(reset: Callable[[], object]) -> None:
+    """Call a function, and again in each forked child before any other code runs there.
 
     A child inherits the memory of its parent, but only the thread that forked. A lock that
     another thread held stays locked in the child for ever, so its owner needs a new one there.
-    Nothing runs in the parent: a fork never waits.
+    At a fork nothing runs in the parent, which never waits.
 
     Args:
         reset: Must not raise. A bound method does not keep its object alive.
     """
+    reset()
     if inspect.ismethod(reset):
         # not a WeakMethod, whose own callback fails when the interpreter ends
         owner = weakref.ref(reset.__self__, lambda dead: _methods.pop(id(dead), None))
@@ -58,8 +59,7 @@ class CallPool:
     """
 
     def __init__(self) -> None:
-        self._make_threads()
-        reset_after_fork(self._make_threads)
+        run_now_and_after_fork(self._make_threads)
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of a call. A call that is cancelled before it begins is never made."""

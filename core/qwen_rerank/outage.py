@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.errors import RemoteRejectedError, ScorerError, ScorerUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,7 @@ class OutageLog:
         self._calls = 0
         self.total = 0
         """Calls without scores, since the start."""
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def log(self, error: ScorerError) -> None:
         """Count a call without scores; the first of an outage is logged.

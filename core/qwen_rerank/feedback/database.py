@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.errors import FeedbackError
 
 BUSY_TIMEOUT = 5.0
@@ -63,8 +63,7 @@ class Database:
 
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path, self._read_only = Path(path), read_only
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query.
@@ -196,4 +195,4 @@ def _note_inherited() -> None:
     _inherited.update(_open)
 
 
-reset_after_fork(_note_inherited)
+run_now_and_after_fork(_note_inherited)

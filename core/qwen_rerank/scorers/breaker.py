@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 
 FAILURES = 5
 """Failures in a row that open the breaker."""
@@ -20,8 +20,7 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until: float | None = None
         self._probing = False
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def admit(self) -> bool:
         """Whether a call may go out now. After `True` the caller must report how it ended."""

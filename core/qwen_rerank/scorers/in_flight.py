@@ -10,7 +10,7 @@ from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.call import Call, current_call
 from qwen_rerank.errors import DeadlineError, ScorerError
 from qwen_rerank.types import Outcome
@@ -60,8 +60,7 @@ class InFlight:
     """Shares outcomes between threads that need the same request at the same time."""
 
     def __init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def outcomes(
         self,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from cachetools import TTLCache
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.types import DocumentScore
 
 HOUR = 3600.0
@@ -45,8 +45,7 @@ class MemoryStore:
     _scores: TTLCache[bytes, DocumentScore] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, DocumentScore]:
         """See `ScoreStore`."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
@@ -122,8 +122,7 @@ class _LoadedEncoder:
         self.revision = revision_of(folder)
         self.encoder = _read(folder, device, dtype)
         self._sigmoid = torch.nn.Sigmoid()
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -217,7 +216,7 @@ def _architecture(config: dict[str, Any]) -> str:
     return str(named[0]) if isinstance(named, list) and named else ""
 
 
-_loading = threading.Lock()
+_loading: threading.Lock
 
 
 def _reset() -> None:
@@ -225,7 +224,7 @@ def _reset() -> None:
     _loading = threading.Lock()
 
 
-reset_after_fork(_reset)
+run_now_and_after_fork(_reset)
 
 
 def _loaded(scorer: CrossEncoderScorer) -> _LoadedEncoder:

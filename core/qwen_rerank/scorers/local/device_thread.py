@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.scorers.local.cpu.openmp import release_openmp_threads
 
 _executors: dict[torch.device, ThreadPoolExecutor] = {}
@@ -49,4 +49,4 @@ def _work(
     release_openmp_threads(device)
 
 
-reset_after_fork(_executors.clear)  # a forked child has none of its parent's threads
+run_now_and_after_fork(_executors.clear)  # a forked child has none of its parent's threads

@@ -10,7 +10,7 @@ from typing import cast
 
 import torch
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.call import BatchReport, current_call
 from qwen_rerank.errors import ScorerError
 from qwen_rerank.scorers.local.batch import Segment
@@ -56,8 +56,7 @@ class Engine:
 
     def __init__(self, checkpoint: Checkpoint, tokens_per_pass: int | None = None) -> None:
         self._answer = checkpoint.answer
-        self._start()
-        reset_after_fork(self._start)
+        run_now_and_after_fork(self._start)
         self._packs = checkpoint.packs
         best = TOKENS_PER_PASS.get(self._answer.device.type, 4096)
         self._pass = _pass_of(checkpoint, tokens_per_pass or best)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from tokenizers import Tokenizer
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.errors import ConfigError, QwenRerankError
 from qwen_rerank.prompt import Answer, PromptSpec
 from qwen_rerank.scorers.local.architectures import architecture_of
@@ -98,8 +98,7 @@ class _Locks:
     """One for each model that loads; a forked child lacks the threads that were loading."""
 
     def __init__(self) -> None:
-        self.reset()
-        reset_after_fork(self.reset)
+        run_now_and_after_fork(self.reset)
 
     def reset(self) -> None:
         self._of_all = threading.Lock()

@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.errors import (
     ConfigError,
     RemoteRejectedError,
@@ -54,8 +54,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         self._forget()
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def _reset(self) -> None:
         """At the start, and in a forked child, which lacks the thread of a running handshake."""

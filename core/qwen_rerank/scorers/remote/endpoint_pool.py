@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Sequence
 from copy import copy
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.call import current_call
 from qwen_rerank.errors import (
     BadScoresError,
@@ -36,8 +36,7 @@ class EndpointPool:
         self.endpoints = list(endpoints)
         self._max_retries = max_retries
         self._budget = RetryBudget()
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
         self._turn = 0
 
     def score(self, request: RerankRequest, deadline: Deadline) -> Scores:

@@ -17,7 +17,7 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.call import current_call
 from qwen_rerank.printable import printable
 from qwen_rerank.scorers.remote.connection import Exchange, StoppableAdapter, current_exchange
@@ -72,8 +72,7 @@ class HttpClient:
     def __init__(self, api_key: SecretStr | None) -> None:
         self._api_key = api_key
         self._opened: tuple[requests.Session, ThreadPoolExecutor] | None
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def post(self, url: str, body: bytes, deadline: Deadline) -> HttpReply | HttpFailure:
         """Send a JSON body and read the complete reply.

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 from qwen_rerank.call import current_call
 
 T = TypeVar("T")
@@ -27,8 +27,7 @@ class RequestPool:
     """
 
     def __init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The result of each item, in their order; a single one is worked on right here.

@@ -8,7 +8,7 @@ import threading
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
-from qwen_rerank._threads import reset_after_fork
+from qwen_rerank._threads import run_now_and_after_fork
 
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 8.0
@@ -37,8 +37,7 @@ class RetryBudget:
     """How many repeats recent calls have earned. Thread-safe."""
 
     def __init__(self) -> None:
-        self._reset()
-        reset_after_fork(self._reset)
+        run_now_and_after_fork(self._reset)
         self._saved = SAVED_AT_START
 
     def _reset(self) -> None:
