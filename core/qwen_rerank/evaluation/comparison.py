@@ -8,10 +8,10 @@ from pathlib import Path
 
 from qwen_rerank.evaluation.dataset import Dataset
 from qwen_rerank.evaluation.journal import Journal, Reranked
-from qwen_rerank.evaluation.metrics import require_metrics
 from qwen_rerank.evaluation.progress import show_progress, show_stage
 from qwen_rerank.evaluation.report import Report, make_report
 from qwen_rerank.evaluation.run import Ranking, Run
+from qwen_rerank.extras import require_package
 from qwen_rerank.reranker import Reranker
 from qwen_rerank.types import RerankResult
 
@@ -46,7 +46,7 @@ def compare(
         MissingDependencyError: ir-measures is not installed; known before any work.
         ScorerError: There are no scores, and the reranker has `on_error="raise"`.
     """
-    require_metrics()
+    require_package("ir-measures", "eval", "ir_measures")
     record = Journal(journal, _subject(dataset, before, reranker))
     found = record.read()
     left = [query for query in dataset.queries if query not in found]

@@ -7,15 +7,9 @@ from typing import Any
 
 from qwen_rerank.evaluation.dataset import Qrels
 from qwen_rerank.evaluation.run import Ranking, Run, separated
-from qwen_rerank.extras import require_package
 
 Figures = dict[str, float]
 """Name of a measure -> its value."""
-
-
-def require_metrics() -> None:
-    """Raise MissingDependencyError unless ir-measures is installed; imports nothing."""
-    require_package("ir-measures", "eval", "ir_measures")
 
 
 def names(top: int) -> list[str]:
@@ -28,10 +22,13 @@ def measure(run: Run, qrels: Qrels, top: int) -> dict[str, Figures]:
 
     `hit@k` is 1 when the first k hold a relevant document, `hits@k` is how many they hold.
     """
-    measures = _measures(top)
+    import ir_measures as ir
+
+    chosen = [ir.Success @ top, ir.P @ top, ir.RR @ 10, ir.nDCG @ 10, ir.R @ 10]
+    measures = dict(zip(names(top), chosen, strict=True))
     found: dict[str, Figures] = {query: {} for query in qrels}
     scores = {query: dict(separated(ranking)) for query, ranking in run.items()}
-    for one in _ir_measures().iter_calc(list(measures.values()), qrels, scores):
+    for one in ir.iter_calc(chosen, qrels, scores):
         found[one.query_id][str(one.measure)] = one.value
     return {query: _figures(values, measures, top) for query, values in found.items()}
 
@@ -44,20 +41,7 @@ def first_relevant(ranking: Ranking, grades: Mapping[str, int]) -> int | None:
     return None
 
 
-def _measures(top: int) -> dict[str, Any]:
-    ir = _ir_measures()
-    chosen = [ir.Success @ top, ir.P @ top, ir.RR @ 10, ir.nDCG @ 10, ir.R @ 10]
-    return dict(zip(names(top), chosen, strict=True))
-
-
 def _figures(values: Figures, measures: Mapping[str, Any], top: int) -> Figures:
     figures = {name: values.get(str(one), 0.0) for name, one in measures.items()}
     figures[f"hits@{top}"] *= top  # ir-measures counts the share of the first k
     return figures
-
-
-def _ir_measures() -> Any:
-    require_metrics()
-    import ir_measures
-
-    return ir_measures
