@@ -130,8 +130,8 @@ def check_values(body: bytearray, most: int) -> None:
         raise RequestTooLargeError(f"the body has more than {most} values: send fewer documents")
 
 
-def _count(text: bytes | bytearray, *marks: bytes) -> int:
-    return sum(map(text.count, marks))
+def _count(text: bytes | bytearray, *separators: bytes) -> int:
+    return sum(map(text.count, separators))
 
 
 async def _read(request: Request, limit: int, take: Callable[[int], None]) -> bytearray:

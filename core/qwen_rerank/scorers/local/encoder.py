@@ -53,7 +53,7 @@ class _Frame:
     """What stands around the documents of one query."""
 
     prefix: list[int]
-    lead: str
+    document_prefix: str
     """What stands between the prefix and a document."""
     tail: str
     """What follows a document before the next control token."""
@@ -86,7 +86,7 @@ class PromptEncoder:
         pieces = _split(spec.template, self._control)
         place = next(i for i, piece in enumerate(pieces) if DOCUMENT in piece)
         before, self._tail = pieces[place].split(DOCUMENT)
-        shared, self._lead = _cut_before_space(before)
+        shared, self._document_prefix = _cut_before_space(before)
         before_document, after = [*pieces[:place], shared], pieces[place + 1 :]
         self._before = [self._control.get(piece, piece) for piece in before_document]
         self._after = [self._control.get(piece, piece) for piece in after]
@@ -103,7 +103,7 @@ class PromptEncoder:
         """
         frame = self._frame(request.query, request.instruction)
         room = self._room(frame, max_length)
-        texts = [frame.lead + self.spec.document(text) for text in request.documents]
+        texts = [frame.document_prefix + self.spec.document(text) for text in request.documents]
         bodies = self.encode_texts([text + frame.tail for text in texts])
         long = [i for i, body in enumerate(bodies) if len(body) > room + len(frame.tail_ids)]
         for i in long:
@@ -129,7 +129,7 @@ class PromptEncoder:
         frame = self._frame(request.query, request.instruction)
         room = self._room(frame, max_length, LEAST_WINDOW)
         bodies = self.encode_texts(
-            [frame.lead + self.spec.document(text) for text in request.documents]
+            [frame.document_prefix + self.spec.document(text) for text in request.documents]
         )
         parts = [
             (i, body[start : start + room])
@@ -143,8 +143,8 @@ class PromptEncoder:
     def _frame(self, query: str, instruction: str | None) -> _Frame:
         texts = self.spec.texts(query, instruction)
         prefix, suffix = (self._join(pieces, texts) for pieces in (self._before, self._after))
-        lead, tail = self._lead.format(**texts), self._tail.format(**texts)
-        return _Frame(prefix, lead, tail, self.encode_texts([tail])[0], suffix)
+        document_prefix, tail = self._document_prefix.format(**texts), self._tail.format(**texts)
+        return _Frame(prefix, document_prefix, tail, self.encode_texts([tail])[0], suffix)
 
     def _join(self, pieces: Sequence[str | int], texts: Mapping[str, str]) -> list[int]:
         """The ids of pieces of the template: texts, and the numbers of control tokens."""

@@ -36,10 +36,10 @@ class ClientTemplate:
         texts = self.prompt.texts(request.query, request.instruction)
         texts = {name: self._inert(text) for name, text in texts.items()}
         before, after = (part.format(**texts) for part in self.prompt.template.split(DOCUMENT))
-        query, line_break, lead = before.rpartition("\n")
+        query, line_break, document_prefix = before.rpartition("\n")
         cut = self._cutter(before, after)
         bodies = [cut(self._inert(self.prompt.document(text))) for text in request.documents]
-        documents = [f"{lead}{body}{after}" for body, _ in bodies]
+        documents = [f"{document_prefix}{body}{after}" for body, _ in bodies]
         wrapped = replace(request, query=query + line_break, documents=documents, instruction=None)
         return wrapped, frozenset(place for place, (_, was_cut) in enumerate(bodies) if was_cut)
 

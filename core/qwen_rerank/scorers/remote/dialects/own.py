@@ -28,12 +28,12 @@ def read(reply: Any, count: int) -> Scores:
     items = member(reply, "reranked_documents")
     scores = scores_by_index(items, count, "score")
     by_index = {item["index"]: item for item in items}
-    documents = (_with_marks(score, by_index[i]) for i, score in enumerate(scores.documents))
+    documents = (_with_details(score, by_index[i]) for i, score in enumerate(scores.documents))
     fallbacks = (_text(item, "fallback") for item in items)
     return Scores(tuple(documents), next(filter(None, fallbacks), None))
 
 
-def _with_marks(document: DocumentScore, item: dict[str, Any]) -> DocumentScore:
+def _with_details(document: DocumentScore, item: dict[str, Any]) -> DocumentScore:
     if document.score is None:
         return replace(document, reason=_text(item, "not_reranked") or document.reason)
     return replace(document, truncated=item.get("truncated") is True)
