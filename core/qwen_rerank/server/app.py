@@ -12,6 +12,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Match, Mount, Route
@@ -132,13 +133,10 @@ def _json_error(start: Message, text: bytes) -> JSONResponse:
     message = text.decode("utf-8", "replace")
     if message == "Invalid host header":
         message = "this server has another host name; allow this one with --allowed-hosts"
-    replaced = (b"content-type", b"content-length")
-    kept = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in start["headers"]
-        if name.lower() not in replaced
-    }
-    return refuse(start["status"], message, kept)
+    headers = MutableHeaders(scope=start)
+    for replaced in ("content-type", "content-length"):
+        del headers[replaced]
+    return refuse(start["status"], message, headers)
 
 
 def _page(service: Service) -> Any:
