@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from qwen_rerank.scorers.local.cpu import openmp
 
@@ -44,7 +45,7 @@ def run(model: Path, code: str) -> list[int]:
 
 
 @pytest.mark.skipif(
-    not openmp.can_release(),
+    not openmp.release_openmp_threads(torch.device("cpu")),
     reason="not GNU's OpenMP, or a kernel that does not say who was forked",
 )
 def test_no_caller_and_no_worker_keeps_a_team(tiny_model: Path) -> None:

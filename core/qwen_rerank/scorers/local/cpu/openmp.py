@@ -17,30 +17,25 @@ _SOFT = 1
 """Settings are kept: `omp_pause_soft`, see `omp_pause_resource_all` in OpenMP 5.0."""
 
 
-def release_openmp_threads(device: torch.device) -> None:
-    """End the threads with which the calling thread shares torch's operations on a CPU.
+def release_openmp_threads(device: torch.device) -> bool:
+    """End the OpenMP threads of the calling thread, if the device is a CPU.
 
-    The next operation that needs them starts new ones. Nothing happens for other devices, nor
-    where `can_release` says no.
-
-    Args:
-        device: Where the work was done in which the calling thread had a part.
+    The next operation of torch that needs them starts new ones. Returns whether it could be done.
     """
-    if device.type == "cpu" and (pause := _pause(os.getpid())) is not None:
-        pause(_SOFT)
-
-
-def can_release() -> bool:
-    """Whether this process can release OpenMP threads.
-
-    Only GNU's OpenMP does it for the calling thread alone. A forked child may have inherited
-    the record of its parent's threads without the threads: libgomp would wait for them for ever.
-    """
-    return _pause(os.getpid()) is not None
+    if device.type != "cpu" or (pause := _pause(os.getpid())) is None:
+        return False
+    pause(_SOFT)
+    return True
 
 
 @cache
 def _pause(process: int) -> Callable[[int], object] | None:  # noqa: ARG001 - a fork looks anew
+    """OpenMP's own function, if it can be used here.
+
+    Only GNU's OpenMP ends the threads of the calling thread alone. A forked child may have
+    inherited the record of its parent's threads without the threads: libgomp would wait for them
+    for ever.
+    """
     # by way of torch: the OpenMP that it uses itself, if other packages brought more of them
     path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     try:
