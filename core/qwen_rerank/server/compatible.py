@@ -38,9 +38,8 @@ class DocsBody(RankingBody):
     def reply(self, ranking: ServedRanking) -> Any:
         """A list, best first."""
         return [
-            {"text": self.candidates[result.index], "score": self.shown(result.score)}
-            for result in ranking.results
-            if result.score is not None
+            {"text": self.candidates[index], "score": self.shown(score)}
+            for index, score in ranking.scored
         ]
 
 
@@ -65,13 +64,8 @@ class CandidatesBody(RankingBody):
     def reply(self, ranking: ServedRanking) -> Any:
         """The results with the ids of the request."""
         results = [
-            {
-                "id": self.given[result.index].id,
-                "index": result.index,
-                "score": self.shown(result.score),
-            }
-            for result in ranking.results
-            if result.score is not None
+            {"id": self.given[index].id, "index": index, "score": self.shown(score)}
+            for index, score in ranking.scored
         ]
         return {"model": ranking.model, "results": results, "usage": usage(ranking)}
 
@@ -114,11 +108,7 @@ class RankingsBody(RankingBody):
 
     def reply(self, ranking: ServedRanking) -> Any:
         """The results in `rankings`."""
-        rankings = [
-            {"index": result.index, "logit": log_odds(result.score)}
-            for result in ranking.results
-            if result.score is not None
-        ]
+        rankings = [{"index": index, "logit": log_odds(score)} for index, score in ranking.scored]
         return {"rankings": rankings, "usage": usage(ranking)}
 
 

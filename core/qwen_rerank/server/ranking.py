@@ -20,3 +20,8 @@ class ServedRanking:
     model: str
     tokens: int
     """Of the prompts of all documents that were to be scored."""
+
+    @property
+    def scored(self) -> list[tuple[int, float]]:
+        """Index and score of each document that has a score, best first."""
+        return [(one.index, one.score) for one in self.results if one.score is not None]

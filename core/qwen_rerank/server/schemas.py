@@ -153,12 +153,11 @@ class RerankBody(RankingBody):
         """
         scored = [
             {
-                "index": result.index,
-                "relevance_score": self.shown(result.score),
-                **({"document": self.document(result.index)} if self.return_documents else {}),
+                "index": index,
+                "relevance_score": self.shown(score),
+                **({"document": self.document(index)} if self.return_documents else {}),
             }
-            for result in ranking.results
-            if result.score is not None
+            for index, score in ranking.scored
         ]
         tokens = {"input_tokens": ranking.tokens, "output_tokens": 0}
         return {
@@ -207,12 +206,11 @@ class TextsBody(RankingBody):
         """A list, best first."""
         return [
             {
-                "index": result.index,
-                "score": self.shown(result.score),
-                **({"text": self.candidates[result.index]} if self.return_text else {}),
+                "index": index,
+                "score": self.shown(score),
+                **({"text": self.candidates[index]} if self.return_text else {}),
             }
-            for result in ranking.results
-            if result.score is not None
+            for index, score in ranking.scored
         ]
 
 
