@@ -65,6 +65,19 @@ def test_a_row_shows_the_start_of_its_text(result: Visit) -> None:
     assert start > (0.6 if result.look.is_phone else 0.3) * row.bounding_box()["width"]
 
 
+def test_a_row_and_its_box_stand_at_the_first_line_of_the_text(result: Visit) -> None:
+    scores = result.page.locator(f"{ROW} summary code:first-of-type")
+    boxes = result.page.locator("[class*=st-key-relevant-] label")
+    for score, box in zip(scores.all(), boxes.all(), strict=True):
+        assert middle(score) == pytest.approx(middle(box), abs=3)
+
+
+def middle(element: Any) -> float:
+    """Its height on the screen, in pixels from the top."""
+    box = element.bounding_box()
+    return float(box["y"] + box["height"] / 2)
+
+
 def test_nothing_is_wider_than_the_screen(result: Visit) -> None:
     assert result.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     main = "document.querySelector('[data-testid=stMain]')"
