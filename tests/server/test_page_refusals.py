@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import streamlit as st
@@ -45,7 +47,7 @@ def test_errors_are_told_in_the_visitors_language(
 def test_a_click_waits_until_the_model_is_loaded(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rerank, texts = page_request.rerank_for_page, list[str]()
+    texts: list[str] = []
     monkeypatch.setattr(service, "state", "loading")
     service.loaded.clear()
 
@@ -53,10 +55,16 @@ def test_a_click_waits_until_the_model_is_loaded(
         service.state = "ready"
         service.loop.call_soon_threadsafe(service.loaded.set)
 
-    monkeypatch.setattr(page_request, "rerank_for_page", lambda *given: rerank(*given[:3], load))
-    monkeypatch.setattr(st, "spinner", lambda text: nullcontext(texts.append(text)))
+    @contextmanager
+    def spinner(text: str) -> Iterator[None]:
+        texts.append(text)
+        yield
+
+    waiting = partial(page_request.rerank_for_page, check=load)
+    monkeypatch.setattr(page_request, "rerank_for_page", lambda *given: waiting(*given[:3]))
+    monkeypatch.setattr(st, "spinner", spinner)
     assert order(ranked("a", ["b", "a"])) == [2, 1]
-    assert texts == ["The model is loading. Please wait: scoring starts as soon as it is ready…"]
+    assert texts == ["The model is loading. Scoring starts as soon as it is ready…"]
 
 
 def test_a_model_that_did_not_load_is_a_sentence(

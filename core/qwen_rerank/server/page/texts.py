@@ -66,8 +66,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "button": ("重新排序", "Rerank"),
     "busy": ("正在打分……", "Scoring…"),
     "loading": (
-        "模型正在加载，请稍候，加载完成后会自动打分……",
-        "The model is loading. Please wait: scoring starts as soon as it is ready…",
+        "模型正在加载，完成后自动打分……",
+        "The model is loading. Scoring starts as soon as it is ready…",
     ),
     # the key
     "key": ("访问密钥", "Access key"),
