@@ -15,6 +15,15 @@ pytestmark = pytest.mark.browser
 
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 TABS = "[data-testid=stTab]"
+DISTANCES = """() => {
+  const middles = (selector) => [...document.querySelectorAll(selector)].map((element) => {
+    const box = element.getBoundingClientRect()
+    return box.top + box.height / 2
+  })
+  const boxes = middles("[class*=st-key-relevant-] label")
+  return middles("[class*=st-key-row-] summary code:first-of-type").map((y, row) => y - boxes[row])
+}"""
+"""Pixels between each row's score and its box, read at once, for the page may still move."""
 
 
 @pytest.fixture(scope="module", params=LOOKS, ids=str)
@@ -63,6 +72,13 @@ def test_a_row_shows_the_start_of_its_text(result: Visit) -> None:
     row = result.page.locator(ROW).first
     start = row.locator("summary code").last.bounding_box()["width"]
     assert start > (0.6 if result.look.is_phone else 0.3) * row.bounding_box()["width"]
+
+
+def test_a_row_and_its_box_stand_at_the_first_line_of_the_text(result: Visit) -> None:
+    result.until("[class*=st-key-relevant-] label")
+    distances = result.page.evaluate(DISTANCES)
+    assert len(distances) == result.page.locator(ROW).count()
+    assert max(map(abs, distances)) <= 3
 
 
 def test_nothing_is_wider_than_the_screen(result: Visit) -> None:

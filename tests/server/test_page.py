@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from streamlit.runtime.scriptrunner import StopException
 
-from qwen_rerank.errors import RequestTooLargeError, ScorerUnavailableError
+from qwen_rerank.errors import ScorerUnavailableError
 from qwen_rerank.scorers.fallback import FallbackScorer
 from qwen_rerank.server.page import current
 from qwen_rerank.server.page import request as page_request
@@ -29,7 +29,7 @@ from qwen_rerank.server.service import Service
 from qwen_rerank.server.settings import ServerSettings
 from qwen_rerank.testing import FakeScorer
 from tests.server.running import PATIENCE, on_a_loop, wait_until
-from tests.server.visitor import entered, fake, labels, order, page, ranked, said
+from tests.server.visitor import entered, fake, labels, order, page, ranked
 
 OUTAGE = ScorerUnavailableError("nobody answers")
 MARKUP = ["<script>alert(1)</script> [link](http://x)", "![img](http://x/y.png) $x$ :red[a]", "b"]
@@ -193,41 +193,6 @@ def test_markup_in_documents_is_text(service: Service) -> None:
         assert not any(text[:8] in element.value for element in spoken)
         assert all(f" `{text[:8]}" in label for label in labels(at) if text[:8] in label)
     assert as_code("a `b` ``c``\nd") == "`a ´b´ ´´c´´ d`"
-
-
-def test_errors_are_sentences_and_hold_the_apis_message(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "state", "loading")
-    assert "still loading" in said(ranked("a", ["b"]).error[0])
-    monkeypatch.setattr(service, "state", "failed")
-    assert "server's log" in said(ranked("a", ["b"]).error[0])
-    monkeypatch.setattr(service, "state", "ready")
-    slow = "9 documents of this length take about 125 seconds here, and 60 is the limit"
-
-    async def refuse(*_: object, **__: object) -> None:
-        raise RequestTooLargeError(slow)
-
-    monkeypatch.setattr(service, "rerank", refuse)
-    shown = said(ranked("a", ["b"]).error[0])
-    assert slow in shown
-    assert "Send fewer or shorter documents" in shown
-
-
-def test_a_failure_of_any_kind_is_a_sentence_and_in_the_log(
-    service: Service, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(query: str, document: str) -> float:
-        raise RuntimeError(document)
-
-    fake(service).function = fail
-    at = ranked("a", ["secret"])
-    assert "server's log" in said(at.error[0])
-    assert "RuntimeError" in caplog.text
-    assert "secret" not in caplog.text
-    calls = len(fake(service).calls)
-    at.button_group("language").set_value("中文").run()
-    assert len(fake(service).calls) == calls, "what failed is not tried again by itself"
 
 
 def test_scores_of_the_fallback_model_are_marked() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,9 @@ def test_the_picture_is_readable(is_dark: bool, background: str) -> None:
     for colour in COLOURS[is_dark]:
         assert contrast(colour, background) >= 3
         assert contrast(numbers, colour) >= 4.5
+
+
+def test_drawing_imports_nothing_on_first_use() -> None:
+    """Altair takes pandas from `sys.modules`, even if another thread is still importing it."""
+    code = "import sys, qwen_rerank.server.page.picture; sys.exit('pandas' not in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import pandas as pd  # noqa: F401 - else two first visitors at once draw when it is half imported
 
 from qwen_rerank.server.page.shown import Row, start_of
 from qwen_rerank.server.page.translations import Translator

@@ -16,6 +16,7 @@ from qwen_rerank.server.errors import log_failure
 from qwen_rerank.server.page.choice import PageRequest
 from qwen_rerank.server.page.other_model import OtherModel
 from qwen_rerank.server.page.shown import ShownRanking
+from qwen_rerank.server.page.translations import Translator
 from qwen_rerank.server.service import Service
 
 POLL_SECONDS = 0.25
@@ -59,6 +60,7 @@ def rerank_for_page(
 
 
 async def _rank(service: Service, request: PageRequest, instruction: str | None) -> ShownRanking:
+    await service.loaded.wait()
     query, documents, top_n = request.query, request.documents, request.choice.top_n
     found = await service.rerank(query, documents, top_n=top_n, instruction=instruction)
     id_ = "" if service.recorder is None else found.id
@@ -70,19 +72,27 @@ async def _rank_with(other: OtherModel, request: PageRequest) -> ShownRanking:
     return await _rank(await other.service(), request, request.choice.instruction)
 
 
-def explanation(error: Exception, service: Service) -> tuple[str, str]:
-    """The key of the text that tells this error, and the API's own message on it.
+def explanation(
+    error: Exception, service: Service, request: PageRequest, translate: Translator
+) -> tuple[str, str]:
+    """What happened, in the visitor's language, and the API's own message on it, in English.
 
     Errors that the API does not explain to its clients have no message; the log has it.
     """
+    key = _text_key(error, service, request)
+    if key is None:
+        log_failure(error)
+        return translate("failed"), ""
+    return translate(key), translate("original_message", message=error)
+
+
+def _text_key(error: Exception, service: Service, request: PageRequest) -> str | None:
+    """The key of the text that tells this error, if the API explains it to its clients."""
     if isinstance(error, OverloadedError):
-        known = service.state in {"loading", "stopping"}
-        return (service.state, "") if known else ("overloaded", str(error))
+        return "stopping" if service.state == "stopping" else "overloaded"
     if isinstance(error, DeadlineError):
-        return "late", str(error)
+        return "late"
     if isinstance(error, RequestTooLargeError):
-        return "too_large", str(error)
-    if isinstance(error, InvalidInputError):
-        return "invalid", str(error)
-    log_failure(error)
-    return "failed", ""
+        too_many = len(request.documents) > service.settings.max_documents
+        return "too_many" if too_many else "too_large"
+    return "invalid" if isinstance(error, InvalidInputError) else None

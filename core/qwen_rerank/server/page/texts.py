@@ -65,6 +65,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "button": ("重新排序", "Rerank"),
     "busy": ("正在打分……", "Scoring…"),
+    "loading": (
+        "模型正在加载，完成后自动打分……",
+        "The model is loading. Scoring starts as soon as it is ready…",
+    ),
     # the key
     "key": ("访问密钥", "Access key"),
     "open": ("进入", "Continue"),
@@ -87,7 +91,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     # what keeps a result from coming
     "no_query": ("请输入查询。", "Please enter a query."),
     "no_documents": ("请至少输入一条文档。", "Please enter at least one document."),
-    "loading": ("模型正在加载，请稍后再试。", "The model is still loading. Try again shortly."),
     "stopping": ("服务器正在关闭。", "The server is shutting down."),
     "failed": (
         "打分失败，原因见服务器日志。",
@@ -95,11 +98,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "overloaded": ("服务器繁忙，请稍后再试。", "The server is busy. Try again shortly."),
     "late": ("超时了，请减少文档后再试。", "This took too long. Try fewer documents."),
+    "too_many": (
+        "文档太多，请分几次提交。",
+        "Too many documents. Send them in several requests.",
+    ),
     "too_large": (
-        "请求超出了服务器的限制，请减少或缩短文档。",
-        "The request exceeds the server's limits. Send fewer or shorter documents.",
+        "请求超出了服务器的限制，请减少文档或缩短文本。",
+        "The request exceeds the server's limits. Send fewer documents or shorter texts.",
     ),
     "invalid": ("服务器无法处理此请求。", "The server can't process this request."),
+    "original_message": ("服务器返回的原文：{message}", "The server's message: {message}"),
     # the result
     "history": ("本次访问的结果", "Results of this visit"),
     "result": ("“{query}”的排序结果", "Results for “{query}”"),

@@ -95,12 +95,12 @@ def rank(service: Service, translate: Translator, entry: Entry, request: PageReq
         st.warning(translate(name))
     else:
         try:
-            with st.spinner(translate("busy")):
+            with st.spinner(translate("busy" if service.loaded.is_set() else "loading")):
                 rankings = rerank_for_page(service, current.other, request, is_wanted)
             keep(entry, request, rankings, local_time())
         except Exception as error:  # a model may raise anything
-            name, message = explanation(error, service)
-            st.error(message, title=translate(name))
+            happened, message = explanation(error, service, request, translate)
+            st.error(message, title=happened)
     st.session_state.outcomes = st.session_state.get("outcomes", 0) + 1
     st.session_state.wanted = False
 
