@@ -5,7 +5,8 @@
 One call of `compress_documents` on the built-in model, loaded before, with texts that no cache
 knows. Counted is this project's code until the backbone's forward pass begins: functions that
 were entered with their lines and files, and the stack at the forward pass: the caller's, which
-waits there, and the device thread's. Code of torch, LangChain and Python's own library is left out.
+waits there, and the device thread's. Code of torch, LangChain and Python's own library is left out,
+and so are comprehensions, which have no frame of their own from Python 3.12 on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import qwen_rerank
 from langchain_qwen_rerank import QwenRerank
 
 PACKAGES = ("qwen_rerank", "langchain_qwen_rerank")
+COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
 
 
 class Path:
@@ -52,6 +54,8 @@ class Path:
 def is_ours(frame: FrameType) -> bool:
     """Whether a frame runs a function of this project, written by hand."""
     name = str(frame.f_globals.get("__name__", ""))
+    if frame.f_code.co_name in COMPREHENSIONS:
+        return False
     return name.partition(".")[0] in PACKAGES and not frame.f_code.co_filename.startswith("<")
 
 
