@@ -18,7 +18,7 @@ from qwen_rerank.ray.actors import Actors
 from qwen_rerank.ray.columns import Columns
 from qwen_rerank.ray.job import BulkJob
 from qwen_rerank.ray.settings import BulkSettings
-from tests.ray.machines import Machines, actors, kill, wait_until
+from tests.ray.machines import ROOT, Machines, actors, kill, wait_until
 from tests.ray.slow_scorer import SlowScorer
 
 pytestmark = pytest.mark.ray
@@ -142,21 +142,26 @@ def test_parquet_gets_rankings(machines: Machines, tmp_path: Path) -> None:
 
 
 ONE_CORE = """
-import multiprocessing, ray
+import multiprocessing, sys
+from pathlib import Path
 multiprocessing.cpu_count = lambda: 1
-from qwen_rerank.ray.actors import Actors
-threads = Actors().options()["runtime_env"]["env_vars"]["OMP_NUM_THREADS"]
-print(threads, ray.cluster_resources()["CPU"])
+from tests.ray.test_bulk import ONE, BulkJob, fake, row, write_lines
+folder = Path(sys.argv[1])
+job = BulkJob(str(folder / "in"), str(folder / "out"), fake(), actors=ONE)
+for part in range(2):
+    write_lines(folder / "in" / f"{part}.jsonl", [row(part)])
+    print(job.run().rows)
 """
 
 
-def test_a_small_machine_has_room_for_all_parts_of_a_job() -> None:
-    """An actor with the model, one that skips finished rows, and a task that reads or writes."""
+def test_a_job_continues_on_a_machine_with_one_core(tmp_path: Path) -> None:
+    """Ray Data wants a core for reading and one for skipping finished rows beside the actor's."""
     pytest.importorskip("ray", reason="Ray is not installed")
     alone = {"RAY_ADDRESS": "local", "RAY_USE_MULTIPROCESSING_CPU_COUNT": "1"}
-    command = [sys.executable, "-c", ONE_CORE]
-    found = subprocess.check_output(command, env={**os.environ, **alone}, text=True)
-    assert found.split() == ["1", "3.0"]
+    alone["PYTHONPATH"] = os.pathsep.join([str(ROOT / "core"), str(ROOT)])
+    command = [sys.executable, "-c", ONE_CORE, str(tmp_path)]
+    found = subprocess.check_output(command, env={**os.environ, **alone}, text=True, timeout=180)
+    assert found.split() == ["1", "2"]
 
 
 def test_a_dataset_of_pairs_gets_a_score_each(machines: Machines) -> None:

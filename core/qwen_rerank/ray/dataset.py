@@ -63,19 +63,23 @@ def rerank_dataset(
     require_extras("ray")
     given: dict[str, Any] = dict(settings)  # pydantic turns what came into the types of the fields
     columns = Columns(query, documents, output, top_n)
-    chosen = Actors(actors, num_cpus, num_gpus)
-    return map_rows(dataset, TableReranker, BulkSettings(**given), columns, chosen)
+    options = Actors(actors, num_cpus, num_gpus).options()
+    return map_rows(dataset, TableReranker, BulkSettings(**given), columns, options)
 
 
 def map_rows(
-    dataset: Dataset, reranker: type, settings: BulkSettings, columns: Columns, actors: Actors
+    dataset: Dataset,
+    reranker: type,
+    settings: BulkSettings,
+    columns: Columns,
+    options: dict[str, Any],
 ) -> Dataset:
-    """Give each batch of a dataset to actors of a class."""
+    """Give each batch of a dataset to actors of a class; the options are those of `Actors`."""
     return dataset.map_batches(
         reranker,
         fn_constructor_args=(settings, columns),
         batch_size=ROWS_PER_CALL,
         batch_format="pyarrow",
         udf_modifying_row_count=False,
-        **actors.options(),
+        **options,
     )

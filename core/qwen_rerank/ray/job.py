@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import ConfigError, InvalidInputError
 from qwen_rerank.extras import require_extras
@@ -69,9 +69,10 @@ class BulkJob:
         progress = target.beside(".progress")
         kind = file_format(source)
         self._claim(target, progress, kind)
+        options = self.actors.options()  # before Ray Data starts Ray, with too few cores perhaps
         score = self._score_lines if kind == "jsonl" else self._score_parquet
         with reason_of_failure():
-            score(source, target, progress)
+            score(source, target, options)
         return count_rows(target, progress / "rows", kind)
 
     def _claim(self, target: Location, progress: Location, kind: Format) -> None:
@@ -89,24 +90,26 @@ class BulkJob:
             )
         note.write(json.dumps(subject).encode())
 
-    def _score_lines(self, source: Location, target: Location, progress: Location) -> None:
+    def _score_lines(self, source: Location, target: Location, options: dict[str, Any]) -> None:
         import ray
 
         from qwen_rerank.ray.jsonl import ROW, LineReranker, LineSink, LineSource
 
         lines = LineSource(source.files(), filesystem=source.filesystem)
-        scored = self._scored(ray.data.read_datasource(lines), LineReranker, progress, ROW)
+        rows = self._left(ray.data.read_datasource(lines), target, ROW)
+        scored = map_rows(rows, LineReranker, self.settings, self.columns, options)
         sink = LineSink(target.path, filesystem=target.filesystem, file_format="jsonl")
         scored.write_datasink(sink)
 
-    def _score_parquet(self, source: Location, target: Location, progress: Location) -> None:
+    def _score_parquet(self, source: Location, target: Location, options: dict[str, Any]) -> None:
         import ray
 
         table = ray.data.read_parquet(
             source.files(), filesystem=source.filesystem, include_row_hash=True
         )
         self._check_columns(table.schema().names)
-        scored = self._scored(table, TableReranker, progress, PARQUET_ROW)
+        rows = self._left(table, target, PARQUET_ROW)
+        scored = map_rows(rows, TableReranker, self.settings, self.columns, options)
         scored.write_parquet(target.path, filesystem=target.filesystem)
 
     def _check_columns(self, names: list[str]) -> None:
@@ -114,16 +117,15 @@ class BulkJob:
             if name not in names:
                 raise InvalidInputError(f"{self.source}: there is no column {name!r} among {names}")
 
-    def _scored(self, rows: Dataset, reranker: type, progress: Location, row: str) -> Dataset:
-        """The rows that are not done yet, with their results."""
+    def _left(self, rows: Dataset, target: Location, row: str) -> Dataset:
+        """The rows that are not done yet, in the parts that become files."""
         from ray.data.checkpoint import CheckpointConfig
 
         rows.context.raise_original_map_exception = True
         rows.context.checkpoint_config = CheckpointConfig(
             row,
-            (progress / "rows").path,
-            override_filesystem=progress.filesystem,
+            (target.beside(".progress") / "rows").path,
+            override_filesystem=target.filesystem,
             delete_checkpoint_on_success=False,
         )
-        parts = rows.repartition(target_num_rows_per_block=self.rows_per_file)
-        return map_rows(parts, reranker, self.settings, self.columns, self.actors)
+        return rows.repartition(target_num_rows_per_block=self.rows_per_file)
