@@ -89,7 +89,7 @@ def test_the_first_bad_item_is_the_only_one_named(server: Running) -> None:
 @pytest.mark.parametrize("name", ["documents", "texts"])
 def test_the_count_is_checked_before_the_items(server: Running, name: str) -> None:
     message = said(server.post({"query": "q", name: [1] * 10_001}), 413)
-    assert f"10001 {name}" in message
+    assert "10001 documents" in message
 
 
 def test_a_large_body_is_parsed_while_other_requests_are_answered(
