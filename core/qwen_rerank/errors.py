@@ -96,7 +96,7 @@ class ScorerError(QwenRerankError):
 class ModelLoadError(ScorerError):
     """A model could not be found, downloaded or read.
 
-    Always raised: `on_error` and `fallback` do not apply.
+    Raised whatever `on_error` and `fallback` say, unless it is the fallback's own model.
     """
 
 

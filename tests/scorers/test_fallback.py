@@ -73,6 +73,19 @@ def test_a_model_that_does_not_load_raises() -> None:
         FallbackScorer(broken, Batches()).score_batch(requests(QUERIES, DOCUMENTS))
 
 
+def test_a_fallback_that_does_not_load_leaves_the_first_scorers_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    down = FakeScorer(error=ScorerUnavailableError("nobody answers"))
+    broken = FakeScorer(error=ModelLoadError("no such model"))
+    reranker = Reranker(FallbackScorer(down, broken), on_error="original_order")
+    for _ in range(2):
+        results = reranker.rerank("fox", ["a", "red fox"])
+        assert [result.index for result in results] == [0, 1]
+        assert "nobody answers" in str(results[0].not_reranked)
+    assert caplog.text.count("no such model") == 1
+
+
 def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     first = FakeScorer(error=ScorerUnavailableError("down"))
     scorer = FallbackScorer(first, FakeScorer())
@@ -82,7 +95,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFix
     scorer.score("a", ["a"])
     assert scorer.fallen_back == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "another model scores instead: down",
+        "a fallback is asked instead: down",
         "the first model scores again, after 3 calls",
     ]
 
@@ -98,7 +111,7 @@ def test_a_remembered_outcome_ends_no_outage(caplog: pytest.LogCaptureFixture, b
         assert outcome_of(scorer, "cold" if both else f"cold {number}", ["a"]).fallback
         assert outcome_of(scorer, "hot", ["a"]).remembered
         assert scorer.score("none", []) == []
-    assert [r.getMessage() for r in caplog.records] == ["another model scores instead: down"]
+    assert [r.getMessage() for r in caplog.records] == ["a fallback is asked instead: down"]
     first.error = None
     scorer.score("another", ["a"])
     assert caplog.records[-1].getMessage() == "the first model scores again, after 3 calls"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from qwen_rerank.errors import ConfigError, ScorerError
+from qwen_rerank.errors import ConfigError, ModelLoadError, ScorerError
 from qwen_rerank.outage import OutageLog
 from qwen_rerank.scorers.single import as_batch_scorer
 from qwen_rerank.types import BatchScorer, Outcome, RerankRequest, Scorer, Scores
@@ -29,8 +29,9 @@ class FallbackScorer(BatchScorer):
         self.scorers = (first, *others)
         self._batch_scorers = [as_batch_scorer(scorer) for scorer in self.scorers]
         self._outages = OutageLog(
-            "another model scores instead", "the first model scores again, after %d calls"
+            "a fallback is asked instead", "the first model scores again, after %d calls"
         )
+        self._unloaded = OutageLog("the fallback does not load", "it loads, after %d calls")
 
     @property
     def fallen_back(self) -> int:
@@ -42,16 +43,31 @@ class FallbackScorer(BatchScorer):
 
         Returns:
             Scores, those of a fallback marked, or the first scorer's error of a request that
-            no scorer could score.
+            no scorer could score. A fallback whose model does not load is logged.
+
+        Raises:
+            ModelLoadError: The first scorer's model does not load.
         """
         first, *others = self._batch_scorers
         outcomes = first.score_batch(requests)
         self._log(outcomes)
         for scorer in others:
             failures = _failures(outcomes)
-            again = scorer.score_batch([requests[i] for i in failures]) if failures else []
+            again = self._score(scorer, [requests[i] for i in failures])
             for (i, failure), outcome in zip(failures.items(), again, strict=True):
                 outcomes[i] = _marked(outcome, failure)
+        return outcomes
+
+    def _score(self, scorer: BatchScorer, requests: Sequence[RerankRequest]) -> Sequence[Outcome]:
+        """Of a fallback. Its model may be out of reach just as the first scorer is."""
+        if not requests:
+            return []
+        try:
+            outcomes = scorer.score_batch(requests)
+        except ModelLoadError as error:
+            self._unloaded.log(error)
+            return [error] * len(requests)
+        self._unloaded.ended()
         return outcomes
 
     def _log(self, outcomes: Sequence[Outcome]) -> None:
