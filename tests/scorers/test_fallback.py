@@ -86,6 +86,17 @@ def test_a_fallback_that_does_not_load_leaves_the_first_scorers_error(
     assert caplog.text.count("no such model") == 1
 
 
+def test_a_fallback_that_does_not_load_is_logged_once_above_one_that_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    down = FakeScorer(error=ScorerUnavailableError("nobody answers"))
+    broken = FakeScorer(error=ModelLoadError("no such model"))
+    reranker = Reranker(FallbackScorer(down, broken, FakeScorer()))
+    for _ in range(2):
+        assert reranker.rerank("red fox", ["a", "red fox"])[0].index == 1
+    assert caplog.text.count("no such model") == 1
+
+
 def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     first = FakeScorer(error=ScorerUnavailableError("down"))
     scorer = FallbackScorer(first, FakeScorer())

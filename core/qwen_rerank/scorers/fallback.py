@@ -31,7 +31,10 @@ class FallbackScorer(BatchScorer):
         self._outages = OutageLog(
             "a fallback is asked instead", "the first model scores again, after %d calls"
         )
-        self._unloaded = OutageLog("the fallback does not load", "it loads, after %d calls")
+        self._unloaded = [
+            OutageLog("a fallback does not load", "a fallback loads, after %d calls")
+            for _ in others
+        ]
 
     @property
     def fallen_back(self) -> int:
@@ -51,23 +54,11 @@ class FallbackScorer(BatchScorer):
         first, *others = self._batch_scorers
         outcomes = first.score_batch(requests)
         self._log(outcomes)
-        for scorer in others:
+        for scorer, log in zip(others, self._unloaded, strict=True):
             failures = _failures(outcomes)
-            again = self._score(scorer, [requests[i] for i in failures])
+            again = _loaded_outcomes(scorer, [requests[i] for i in failures], log)
             for (i, failure), outcome in zip(failures.items(), again, strict=True):
                 outcomes[i] = _marked(outcome, failure)
-        return outcomes
-
-    def _score(self, scorer: BatchScorer, requests: Sequence[RerankRequest]) -> Sequence[Outcome]:
-        """Of a fallback. Its model may be out of reach just as the first scorer is."""
-        if not requests:
-            return []
-        try:
-            outcomes = scorer.score_batch(requests)
-        except ModelLoadError as error:
-            self._unloaded.log(error)
-            return [error] * len(requests)
-        self._unloaded.ended()
         return outcomes
 
     def _log(self, outcomes: Sequence[Outcome]) -> None:
@@ -93,6 +84,21 @@ class FallbackScorer(BatchScorer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.scorers
+
+
+def _loaded_outcomes(
+    scorer: BatchScorer, requests: Sequence[RerankRequest], log: OutageLog
+) -> Sequence[Outcome]:
+    """A fallback's; errors while its model does not load, which may be the same outage."""
+    if not requests:
+        return []
+    try:
+        outcomes = scorer.score_batch(requests)
+    except ModelLoadError as error:
+        log.log(error)
+        return [error] * len(requests)
+    log.ended()
+    return outcomes
 
 
 def _failures(outcomes: Sequence[Outcome]) -> dict[int, ScorerError]:
