@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 logger = logging.getLogger(__name__)
-
-OTHER_CORES = 2
-"""What Ray Data reserves beside the actors: a core to read and write, and one for the actor that
-skips finished rows. A job that can't get them would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +27,26 @@ class Actors:
     num_cpus: float | None = None
     num_gpus: float | None = None
 
-    def options(self) -> dict[str, Any]:
-        """What `Dataset.map_batches` takes; connects to Ray, or starts it on this machine."""
+    def options(self, others: int = 1) -> dict[str, Any]:
+        """What `Dataset.map_batches` takes; connects to Ray, or starts it on this machine.
+
+        Args:
+            others: Cores that Ray Data reserves beside the actors, to read and to write.
+        """
         import ray
 
-        most = _connect((self.count or 1) * (self.num_cpus or 1) + OTHER_CORES)
+        started = _connect()
         nodes = _resources()
         gpus = sum(node.get("GPU", 0) for node in nodes)
         num_gpus = min(1.0, gpus) if self.num_gpus is None else self.num_gpus
         machines = sum(node.get("CPU", 0) >= 1 for node in nodes)
         places = int(gpus / num_gpus) if num_gpus else machines
+        count = self.count or max(1, places)
+        _reserve(count * (self.num_cpus or 1) + others, started=started)
         return {
-            "compute": ray.data.ActorPoolStrategy(size=self.count or max(1, places)),
+            "compute": ray.data.ActorPoolStrategy(size=count),
             "num_gpus": num_gpus,
-            **self._cores(most),
+            **self._cores(max(node.get("CPU", 1) for node in nodes)),
         }
 
     def _cores(self, most: float) -> dict[str, Any]:
@@ -53,48 +56,36 @@ class Actors:
         return {"num_cpus": 1, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(int(most))}}}
 
 
-def _connect(least: float) -> float:
-    """Connect to a cluster, or start Ray here; the cores of the largest machine.
-
-    Ray here lets `least` cores be reserved, even where there are fewer. For a cluster with fewer
-    there is a warning, since more machines may join it.
-    """
+def _connect() -> bool:
+    """Join a cluster, or start Ray on this machine; whether it was started."""
     import ray
 
-    if not ray.is_initialized() and not _joined():
-        return _start(least)
-    total = sum(node.get("CPU", 0) for node in _resources())
-    if total < least:
-        logger.warning("the job waits for %g cores, and the cluster has %g now", least, total)
-    return _most_cores()
-
-
-def _joined() -> bool:
-    """Join the cluster of RAY_ADDRESS, or one on this machine; whether there is one."""
-    import ray
-
-    if os.environ.get("RAY_ADDRESS") == "local":  # a cluster of its own is wanted
+    if ray.is_initialized():
         return False
-    try:
-        ray.init("auto")
-    except ConnectionError:
-        return False
+    if os.environ.get("RAY_ADDRESS") != "local":  # which asks for a cluster of its own
+        with suppress(ConnectionError):  # there is no cluster to join
+            ray.init("auto")
+            return False
+    ray.init(include_dashboard=False)
     return True
 
 
-def _start(least: float) -> float:
+def _reserve(least: float, *, started: bool) -> None:
+    """Make sure that so many cores can be reserved: what can't get one waits for ever.
+
+    Ray that was started here is told that it has them. For a cluster there is a warning, since
+    machines may join it.
+    """
     import ray
 
-    ray.init(include_dashboard=False)
-    most = _most_cores()
-    if most < least:
+    total = sum(node.get("CPU", 0) for node in _resources())
+    if total >= least:
+        return
+    if started:
         ray.shutdown()
         ray.init(num_cpus=math.ceil(least), include_dashboard=False)
-    return most
-
-
-def _most_cores() -> float:
-    return max(node.get("CPU", 1) for node in _resources())
+    else:
+        logger.warning("the job may need %g cores at once, and the cluster has %g", least, total)
 
 
 def _resources() -> list[dict[str, float]]:

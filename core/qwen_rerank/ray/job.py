@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qwen_rerank.errors import ConfigError, InvalidInputError
@@ -20,8 +22,13 @@ from qwen_rerank.ray.settings import BulkSettings
 if TYPE_CHECKING:
     from ray.data import Dataset
 
+    Scored = Callable[[Dataset, type, str], Dataset]
+
 PARQUET_ROW = "row_hash"
 """Ray's own column for the row of a Parquet file, made of the file's path and the row's place."""
+
+OTHER_CORES = 2
+"""Beside the actors with a model: one to read and write, one for Ray's actor that skips rows."""
 
 DECISIVE = {
     "model", "instruction", "dtype", "max_length", "long_documents", "prompt", "engine",
@@ -69,10 +76,11 @@ class BulkJob:
         progress = target.beside(".progress")
         kind = file_format(source)
         self._claim(target, progress, kind)
-        options = self.actors.options()  # before Ray Data starts Ray, with too few cores perhaps
-        score = self._score_lines if kind == "jsonl" else self._score_parquet
+        # before anything is read, for that would start Ray with too few cores perhaps
+        scored = partial(self._scored, progress, self.actors.options(OTHER_CORES))
+        write = self._write_lines if kind == "jsonl" else self._write_parquet
         with reason_of_failure():
-            score(source, target, options)
+            write(source, target, scored)
         return count_rows(target, progress / "rows", kind)
 
     def _claim(self, target: Location, progress: Location, kind: Format) -> None:
@@ -90,42 +98,47 @@ class BulkJob:
             )
         note.write(json.dumps(subject).encode())
 
-    def _score_lines(self, source: Location, target: Location, options: dict[str, Any]) -> None:
+    def _write_lines(self, source: Location, target: Location, scored: Scored) -> None:
         import ray
 
         from qwen_rerank.ray.jsonl import ROW, LineReranker, LineSink, LineSource
 
         lines = LineSource(source.files(), filesystem=source.filesystem)
-        rows = self._left(ray.data.read_datasource(lines), target, ROW)
-        scored = map_rows(rows, LineReranker, self.settings, self.columns, options)
         sink = LineSink(target.path, filesystem=target.filesystem, file_format="jsonl")
-        scored.write_datasink(sink)
+        scored(ray.data.read_datasource(lines), LineReranker, ROW).write_datasink(sink)
 
-    def _score_parquet(self, source: Location, target: Location, options: dict[str, Any]) -> None:
+    def _write_parquet(self, source: Location, target: Location, scored: Scored) -> None:
         import ray
 
         table = ray.data.read_parquet(
             source.files(), filesystem=source.filesystem, include_row_hash=True
         )
         self._check_columns(table.schema().names)
-        rows = self._left(table, target, PARQUET_ROW)
-        scored = map_rows(rows, TableReranker, self.settings, self.columns, options)
-        scored.write_parquet(target.path, filesystem=target.filesystem)
+        rows = scored(table, TableReranker, PARQUET_ROW)
+        rows.write_parquet(target.path, filesystem=target.filesystem)
 
     def _check_columns(self, names: list[str]) -> None:
         for name in (self.columns.query, self.columns.documents):
             if name not in names:
                 raise InvalidInputError(f"{self.source}: there is no column {name!r} among {names}")
 
-    def _left(self, rows: Dataset, target: Location, row: str) -> Dataset:
-        """The rows that are not done yet, in the parts that become files."""
+    def _scored(
+        self,
+        progress: Location,
+        options: dict[str, Any],
+        rows: Dataset,
+        reranker: type,
+        row: str,
+    ) -> Dataset:
+        """The rows that are not done yet, with their results."""
         from ray.data.checkpoint import CheckpointConfig
 
         rows.context.raise_original_map_exception = True
         rows.context.checkpoint_config = CheckpointConfig(
             row,
-            (target.beside(".progress") / "rows").path,
-            override_filesystem=target.filesystem,
+            (progress / "rows").path,
+            override_filesystem=progress.filesystem,
             delete_checkpoint_on_success=False,
         )
-        return rows.repartition(target_num_rows_per_block=self.rows_per_file)
+        parts = rows.repartition(target_num_rows_per_block=self.rows_per_file)
+        return map_rows(parts, reranker, self.settings, self.columns, options)
