@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qwen_rerank.errors import MissingDependencyError
+from qwen_rerank.extras import require_package
 from qwen_rerank.server.page import current
 from qwen_rerank.server.page.other_model import OtherModel
 from qwen_rerank.server.service import Service
@@ -20,8 +19,7 @@ def make_page(service: Service) -> Any:
     Raises:
         MissingDependencyError: Streamlit is not installed.
     """
-    if find_spec("streamlit") is None:
-        raise MissingDependencyError("streamlit", "ui")
+    require_package("streamlit", "ui")
     import streamlit
     from streamlit import config
 
