@@ -100,6 +100,18 @@ def test_doctor_finds_the_built_in_model_well() -> None:
     assert "for the right answer" in answer.stdout
 
 
+def test_doctor_says_once_that_a_model_is_out_of_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("QWEN_RERANK_HUB", "huggingface")
+    answer = qwen_rerank("doctor")
+    assert [line.split()[0] for line in answer.stdout.splitlines()].count("problem") == 1
+    assert "can't be reached" in answer.stderr
+
+
 def test_download_prints_the_folder(tiny_model: Path) -> None:
     assert qwen_rerank("download", str(tiny_model)).stdout.strip() == str(tiny_model)
 

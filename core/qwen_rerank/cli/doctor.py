@@ -99,7 +99,7 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 
 
 def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
-    folder = find_model(settings.model, download=False)
+    folder = find_model(settings.model)
     yield "model", f"{settings.model} in {folder}"
     if isinstance(_scorer(settings), CrossEncoderScorer):
         yield "engine", f"sentence-transformers {_version('sentence-transformers')}"
