@@ -49,11 +49,17 @@ class Machines:
         """
         from ray import serve
 
-        serve.start("HeadOnly", {"host": "127.0.0.1", "port": self.port})
-        for other in serve.status().applications:  # which a command of another test has left
-            serve.delete(other)
+        self.listen()
         deployment = app(settings)._bound_deployment.options(**options)  # noqa: SLF001
         serve.run(deployment.bind(settings), name="rerank")
+
+    def listen(self) -> None:
+        """Start Serve, without any application."""
+        from ray import serve
+
+        serve.start("HeadOnly", {"host": "127.0.0.1", "port": self.port})
+        for other in serve.status().applications:  # which another test has left
+            serve.delete(other)
 
     def __exit__(
         self,

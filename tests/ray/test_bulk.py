@@ -61,7 +61,7 @@ def near(scores: Sequence[float]) -> Any:
 def test_every_row_once_after_a_dead_actor_and_an_interruption(
     machines: Machines, tmp_path: Path
 ) -> None:
-    rows = [row(number) for number in range(400)]
+    rows = [row(number) for number in range(240)]
     source, target = tmp_path / "in", tmp_path / "out"
     for part in range(4):
         write_lines(source / f"{part}.jsonl", rows[part::4])
@@ -85,7 +85,7 @@ def test_every_row_once_after_a_dead_actor_and_an_interruption(
 def command(machines: Machines, source: Path, target: Path) -> subprocess.Popen[bytes]:
     """`qwen-rerank bulk` on this cluster."""
     words = ["bulk", str(source), str(target), "--model", "builtin", "--device", "cpu"]
-    few = ["--actors", "1", "--num-cpus", "1", "--rows-per-file", "25"]
+    few = ["--actors", "1", "--num-cpus", "1", "--rows-per-file", "15"]
     environment = {**os.environ, "RAY_ADDRESS": machines.address}
     return subprocess.Popen([sys.executable, "-m", "qwen_rerank", *words, *few], env=environment)
 

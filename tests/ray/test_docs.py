@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from qwen_rerank.ray.settings import FleetSettings
 from tests.examples.pages import ROOT, blocks_of
 from tests.ray.machines import Machines, wait_until
-from tests.ray.slow_scorer import SlowScorer
 
 pytestmark = pytest.mark.ray
 
@@ -34,10 +32,7 @@ def test_both_languages_print_the_same_commands() -> None:
 
 
 def test_one_command_serves(machines: Machines, tmp_path: Path) -> None:
-    from ray import serve
-
-    machines.deploy(FleetSettings(scorer=SlowScorer()))
-    serve.delete("rerank")
+    machines.listen()
     with running(SERVE, machines, tmp_path) as process:
         wait_until(lambda: process.poll() is not None or answers(machines.url))
         assert process.poll() is None

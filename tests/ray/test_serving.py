@@ -135,7 +135,8 @@ def ranked(result: Any) -> bool:
 
 def test_a_replica_joins_under_load_and_leaves_after_it(machines: Machines) -> None:
     scale = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 4}
-    quick = {"upscale_delay_s": 0.5, "downscale_delay_s": 1, "look_back_period_s": 1}
+    quick = {"upscale_delay_s": 0.5, "downscale_delay_s": 1}
+    quick |= {"look_back_period_s": 1, "metrics_interval_s": 0.5}
     settings = FleetSettings(scorer=SlowScorer(seconds=0.2), max_replicas=2)
     machines.deploy(settings, autoscaling_config={**scale, **quick})
     assert replicas() == 1
