@@ -30,7 +30,7 @@ def test_a_model_that_was_trained_further_shares_no_scores(
     """The same folder holds other weights when the next process starts."""
     folder = tmp_path / "model"
     save_causal(folder, qwen3_tokenizer)
-    before = _fingerprint_in_a_new_process(folder)
+    before = LocalScorer(str(folder), device="cpu").fingerprint()
     assert _fingerprint_in_a_new_process(folder) == before
     save_causal(folder, qwen3_tokenizer, initializer_range=0.3)
     assert _fingerprint_in_a_new_process(folder) != before
@@ -38,7 +38,7 @@ def test_a_model_that_was_trained_further_shares_no_scores(
 
 def _fingerprint_in_a_new_process(folder: Path) -> str:
     command = [sys.executable, "-c", FINGERPRINT, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_number_format_changes_the_fingerprint_but_not_its_spelling(
