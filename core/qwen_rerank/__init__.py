@@ -1,8 +1,10 @@
 """Qwen3-Reranker between retrieval and the LLM: one scorer, local or remote.
 
-Importing this package loads neither torch nor transformers.
+Importing this package loads neither torch nor transformers. On Linux it sets `GOMP_SPINCOUNT`, see
+`limit_spinning`.
 """
 
+from qwen_rerank._openmp import limit_spinning
 from qwen_rerank.errors import (
     BadScoresError,
     ConfigError,
@@ -39,6 +41,8 @@ from qwen_rerank.types import (
 )
 
 __version__ = "0.1.0"
+
+limit_spinning()
 
 __all__ = [
     "QWEN3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,26 @@ def run(model: Path, code: str) -> list[int]:
     )
     assert done.returncode == 0, done.stderr
     return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "code", "expected"),
+    [
+        ({}, "import qwen_rerank, torch", "10000"),
+        ({}, "import torch, qwen_rerank", "300000"),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, "import qwen_rerank, torch", "0"),
+        ({"GOMP_SPINCOUNT": "77"}, "import qwen_rerank, torch", "77"),
+    ],
+)
+def test_waiting_threads_spin_briefly_unless_the_user_chose(
+    chosen: dict[str, str], code: str, expected: str
+) -> None:
+    """As GNU's OpenMP itself reports when torch loads it."""
+    mine = {n: v for n, v in os.environ.items() if not n.startswith(("OMP_", "GOMP_"))}
+    environment = {**mine, **chosen, "OMP_DISPLAY_ENV": "VERBOSE"}
+    command = [sys.executable, "-c", code]
+    report = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report.stderr)[-1] == expected
 
 
 @pytest.mark.skipif(
