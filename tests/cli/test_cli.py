@@ -42,10 +42,9 @@ def in_a_new_process(*arguments: str, stdin: str = "") -> Answer:
 
 
 def qwen_rerank(*arguments: str, stdin: str = "", encoding: str = "utf-8") -> Answer:
-    """The same in this process, with streams of its own."""
-    given, out, err = (TextIOWrapper(BytesIO(), encoding) for _ in range(3))
-    given.buffer.write(stdin.encode())
-    given.seek(0)
+    """Run a command in this process, which has torch loaded already."""
+    given = TextIOWrapper(BytesIO(stdin.encode()), "utf-8")
+    out, err = TextIOWrapper(BytesIO(), encoding), TextIOWrapper(BytesIO(), encoding)
     with patch("sys.stdin", given), redirect_stdout(out), redirect_stderr(err):
         try:
             code = main(arguments)
@@ -55,9 +54,10 @@ def qwen_rerank(*arguments: str, stdin: str = "", encoding: str = "utf-8") -> An
 
 
 def text_of(stream: TextIOWrapper) -> str:
+    """What was written; ASCII is a part of UTF-8."""
     stream.flush()
     stream.seek(0)
-    return stream.read()
+    return bytes(stream.buffer.read()).decode("utf-8")
 
 
 def test_rerank_prints_what_the_library_computes(tiny_model: Path, tmp_path: Path) -> None:
@@ -65,6 +65,7 @@ def test_rerank_prints_what_the_library_computes(tiny_model: Path, tmp_path: Pat
     file.write_text(LINES, encoding="utf-8")
     model = ["--model", str(tiny_model), "--device", "cpu"]
     answer = in_a_new_process("rerank", "What is the capital?", str(file), "--json", *model)
+    assert answer.returncode == 0
     rows = json.loads(answer.stdout)
     documents = ["Gravity is a force.", "Beijing is the capital of China.", "首都是北京。"]
     results = load(model=str(tiny_model), device="cpu").rerank("What is the capital?", documents)
@@ -141,6 +142,7 @@ def test_doctor_says_once_that_a_model_is_out_of_reach(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("QWEN_RERANK_HUB", "huggingface")
     answer = in_a_new_process("doctor")  # the hubs' packages read these when they are imported
+    assert answer.returncode == 1
     assert [line.split()[0] for line in answer.stdout.splitlines()].count("problem") == 1
     assert "can't be reached" in answer.stderr
 
@@ -161,7 +163,7 @@ def test_download_prints_the_folder(tiny_model: Path) -> None:
     ],
 )
 def test_an_error_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
-    answer = qwen_rerank(*arguments, stdin="one document\n")
+    answer = in_a_new_process(*arguments, stdin="one document\n")
     assert answer.returncode == 1
     [line] = answer.stderr.splitlines()
     assert line.startswith("qwen-rerank: ")
@@ -173,7 +175,7 @@ def test_broken_weights_are_one_line_too(tiny_model: Path, tmp_path: Path) -> No
         (tmp_path / file.name).write_bytes(file.read_bytes())
     config = (tmp_path / "config.json").read_text().replace(": 96", ": 95")
     (tmp_path / "config.json").write_text(config)
-    answer = qwen_rerank("rerank", "q", "--model", str(tmp_path), stdin="one\n")
+    answer = in_a_new_process("rerank", "q", "--model", str(tmp_path), stdin="one\n")
     [line] = answer.stderr.splitlines()
     assert "don't fit config.json" in line
 
@@ -213,6 +215,21 @@ def test_doctor_reports_to_the_end_without_torch_or_with_an_old_transformers(
     assert "builtin in " in answer.stdout  # found after the problem
     [line] = answer.stderr.splitlines()
     assert re.search(message, line)
+
+
+def test_doctor_downloads_no_model_that_it_can_not_use() -> None:
+    run = (
+        "import importlib.util as u, sys; find = u.find_spec\n"
+        "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)\n"
+        "from qwen_rerank.cli.main import main; raise SystemExit(main(['doctor']))"
+    )
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", run]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **nowhere}
+    )
+    assert answer.returncode == 1
+    assert "no hub may be contacted" in answer.stdout
 
 
 def test_wrong_usage_is_exit_2() -> None:

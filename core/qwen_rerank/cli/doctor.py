@@ -13,6 +13,7 @@ from typing import Any
 
 from qwen_rerank import (
     CrossEncoderScorer,
+    ModelLoadError,
     QwenRerankError,
     RemoteScorer,
     Scorer,
@@ -73,6 +74,8 @@ def _findings(
             if str(error) not in map(str, problems):
                 yield "problem", " ".join(str(error).split())
             problems.append(error)
+            if isinstance(error, ModelLoadError):  # what follows needs the model
+                return
 
 
 def _servers(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
@@ -99,7 +102,7 @@ def _machine(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 
 
 def _model(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
-    folder = find_model(settings.model)
+    folder = find_model(settings.model, download=_can_score(settings))
     yield "model", f"{settings.model} in {folder}"
     if isinstance(_scorer(settings), CrossEncoderScorer):
         yield "engine", f"sentence-transformers {_version('sentence-transformers')}"
@@ -134,6 +137,15 @@ def _canary(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
         raise ScorerError(
             f"the model prefers a wrong answer to {SAMPLE_QUERY!r}: are its weights whole?"
         )
+
+
+def _can_score(settings: ScorerSettings) -> bool:
+    """Whether the packages are there that a downloaded model needs."""
+    try:
+        _scorer(settings)
+    except QwenRerankError:
+        return False
+    return True
 
 
 def _scorer(settings: ScorerSettings) -> Scorer:
