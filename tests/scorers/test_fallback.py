@@ -94,7 +94,10 @@ def test_a_fallback_that_does_not_load_is_logged_once_above_one_that_does(
     reranker = Reranker(FallbackScorer(down, broken, FakeScorer()))
     for _ in range(2):
         assert reranker.rerank("red fox", ["a", "red fox"])[0].index == 1
-    assert caplog.text.count("no such model") == 1
+    assert caplog.text.count("fallback 1 does not load: no such model") == 1
+    broken.error = None
+    reranker.rerank("red fox", ["a", "red fox"])
+    assert "fallback 1 loads, after 2 calls" in caplog.text
 
 
 def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,9 +31,9 @@ class FallbackScorer(BatchScorer):
         self._outages = OutageLog(
             "a fallback is asked instead", "the first model scores again, after %d calls"
         )
-        self._unloaded = [
-            OutageLog("a fallback does not load", "a fallback loads, after %d calls")
-            for _ in others
+        self._load_failures = [
+            OutageLog(f"fallback {n} does not load", f"fallback {n} loads, after %d calls")
+            for n in range(1, len(others) + 1)
         ]
 
     @property
@@ -54,9 +54,9 @@ class FallbackScorer(BatchScorer):
         first, *others = self._batch_scorers
         outcomes = first.score_batch(requests)
         self._log(outcomes)
-        for scorer, log in zip(others, self._unloaded, strict=True):
+        for scorer, log in zip(others, self._load_failures, strict=True):
             failures = _failures(outcomes)
-            again = _loaded_outcomes(scorer, [requests[i] for i in failures], log)
+            again = _fallback_outcomes(scorer, [requests[i] for i in failures], log)
             for (i, failure), outcome in zip(failures.items(), again, strict=True):
                 outcomes[i] = _marked(outcome, failure)
         return outcomes
@@ -86,10 +86,14 @@ class FallbackScorer(BatchScorer):
         return type(self), self.scorers
 
 
-def _loaded_outcomes(
+def _fallback_outcomes(
     scorer: BatchScorer, requests: Sequence[RerankRequest], log: OutageLog
 ) -> Sequence[Outcome]:
-    """A fallback's; errors while its model does not load, which may be the same outage."""
+    """The outcomes of a fallback.
+
+    A model that does not load gives its error for each request: its hub may be out of reach, as
+    the first scorer is.
+    """
     if not requests:
         return []
     try:
