@@ -1,6 +1,6 @@
 """Qwen3-Reranker between retrieval and the LLM: one scorer, local or remote.
 
-Importing this package loads neither torch nor transformers. It sets `GOMP_SPINCOUNT`, see
+Importing this package loads neither torch nor transformers. On Linux it sets `GOMP_SPINCOUNT`, see
 `limit_spinning`.
 """
 

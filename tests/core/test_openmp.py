@@ -1,4 +1,4 @@
-"""An idle thread keeps no OpenMP threads, which would slow down those of the thread that works."""
+"""OpenMP's threads: those that wait sleep early, and an idle thread keeps none."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def threads():
 """
 
 
+def unchosen() -> dict[str, str]:
+    """The environment without what anybody has set for OpenMP."""
+    kinds = ("OMP_", "GOMP_", "KMP_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(kinds)}
+
+
 def run(model: Path, code: str) -> list[int]:
     """The numbers that a fresh process prints; what pytest did has left it no threads."""
     done = subprocess.run(
@@ -39,7 +45,7 @@ def run(model: Path, code: str) -> list[int]:
         text=True,
         check=False,
         timeout=120,
-        env={name: value for name, value in os.environ.items() if name[:4] not in {"OMP_", "KMP_"}},
+        env=unchosen(),
     )
     assert done.returncode == 0, done.stderr
     return [int(word) for word in done.stdout.split()]
@@ -58,11 +64,13 @@ def test_waiting_threads_spin_briefly_unless_the_user_chose(
     chosen: dict[str, str], code: str, expected: str
 ) -> None:
     """As GNU's OpenMP itself reports when torch loads it."""
-    mine = {n: v for n, v in os.environ.items() if not n.startswith(("OMP_", "GOMP_"))}
-    environment = {**mine, **chosen, "OMP_DISPLAY_ENV": "VERBOSE"}
+    environment = {**unchosen(), **chosen, "OMP_DISPLAY_ENV": "VERBOSE"}
     command = [sys.executable, "-c", code]
     report = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report.stderr)[-1] == expected
+    found = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report.stderr)
+    if not found:
+        pytest.skip("torch brings another OpenMP than GNU's")
+    assert found[-1] == expected
 
 
 @pytest.mark.skipif(
