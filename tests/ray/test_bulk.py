@@ -164,6 +164,13 @@ def test_a_job_continues_on_a_machine_with_one_core(tmp_path: Path) -> None:
     assert found.split() == ["1", "2"]
 
 
+def test_more_actors_than_cores_are_warned_of(
+    machines: Machines, caplog: pytest.LogCaptureFixture
+) -> None:
+    Actors(count=50, num_cpus=1).options()
+    assert "may need 51 cores" in caplog.text
+
+
 def test_a_dataset_of_pairs_gets_a_score_each(machines: Machines) -> None:
     import ray
 

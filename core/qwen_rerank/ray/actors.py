@@ -27,11 +27,11 @@ class Actors:
     num_cpus: float | None = None
     num_gpus: float | None = None
 
-    def options(self, others: int = 1) -> dict[str, Any]:
+    def options(self, other_cores: int = 1) -> dict[str, Any]:
         """What `Dataset.map_batches` takes; connects to Ray, or starts it on this machine.
 
         Args:
-            others: Cores that Ray Data reserves beside the actors, to read and to write.
+            other_cores: Cores that Ray Data reserves beside the actors, to read and to write.
         """
         import ray
 
@@ -42,7 +42,7 @@ class Actors:
         machines = sum(node.get("CPU", 0) >= 1 for node in nodes)
         places = int(gpus / num_gpus) if num_gpus else machines
         count = self.count or max(1, places)
-        _reserve(count * (self.num_cpus or 1) + others, started=started)
+        _ensure_cores(count * (self.num_cpus or 1) + other_cores, started=started)
         return {
             "compute": ray.data.ActorPoolStrategy(size=count),
             "num_gpus": num_gpus,
@@ -70,11 +70,11 @@ def _connect() -> bool:
     return True
 
 
-def _reserve(least: float, *, started: bool) -> None:
+def _ensure_cores(least: float, *, started: bool) -> None:
     """Make sure that so many cores can be reserved: what can't get one waits for ever.
 
-    Ray that was started here is told that it has them. For a cluster there is a warning, since
-    machines may join it.
+    Ray that this call started is told that it has them. Otherwise there is a warning, since
+    machines may join a cluster.
     """
     import ray
 

@@ -22,7 +22,7 @@ from qwen_rerank.ray.settings import BulkSettings
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    Scored = Callable[[Dataset, type, str], Dataset]
+    AddResults = Callable[[Dataset, type, str], Dataset]
 
 PARQUET_ROW = "row_hash"
 """Ray's own column for the row of a Parquet file, made of the file's path and the row's place."""
@@ -76,11 +76,11 @@ class BulkJob:
         progress = target.beside(".progress")
         kind = file_format(source)
         self._claim(target, progress, kind)
-        # before anything is read, for that would start Ray with too few cores perhaps
-        scored = partial(self._scored, progress, self.actors.options(OTHER_CORES))
+        # first, because reading starts Ray, perhaps with too few cores
+        add_results = partial(self._add_results, progress, self.actors.options(OTHER_CORES))
         write = self._write_lines if kind == "jsonl" else self._write_parquet
         with reason_of_failure():
-            write(source, target, scored)
+            write(source, target, add_results)
         return count_rows(target, progress / "rows", kind)
 
     def _claim(self, target: Location, progress: Location, kind: Format) -> None:
@@ -98,23 +98,23 @@ class BulkJob:
             )
         note.write(json.dumps(subject).encode())
 
-    def _write_lines(self, source: Location, target: Location, scored: Scored) -> None:
+    def _write_lines(self, source: Location, target: Location, add_results: AddResults) -> None:
         import ray
 
         from qwen_rerank.ray.jsonl import ROW, LineReranker, LineSink, LineSource
 
         lines = LineSource(source.files(), filesystem=source.filesystem)
         sink = LineSink(target.path, filesystem=target.filesystem, file_format="jsonl")
-        scored(ray.data.read_datasource(lines), LineReranker, ROW).write_datasink(sink)
+        add_results(ray.data.read_datasource(lines), LineReranker, ROW).write_datasink(sink)
 
-    def _write_parquet(self, source: Location, target: Location, scored: Scored) -> None:
+    def _write_parquet(self, source: Location, target: Location, add_results: AddResults) -> None:
         import ray
 
         table = ray.data.read_parquet(
             source.files(), filesystem=source.filesystem, include_row_hash=True
         )
         self._check_columns(table.schema().names)
-        rows = scored(table, TableReranker, PARQUET_ROW)
+        rows = add_results(table, TableReranker, PARQUET_ROW)
         rows.write_parquet(target.path, filesystem=target.filesystem)
 
     def _check_columns(self, names: list[str]) -> None:
@@ -122,7 +122,7 @@ class BulkJob:
             if name not in names:
                 raise InvalidInputError(f"{self.source}: there is no column {name!r} among {names}")
 
-    def _scored(
+    def _add_results(
         self,
         progress: Location,
         options: dict[str, Any],
