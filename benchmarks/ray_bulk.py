@@ -1,8 +1,8 @@
-"""A bulk job of 20,000 pairs: its throughput against one process, and what faults do to it.
+"""Bulk jobs of 20,000 pairs: their throughput against one process, and what faults do to one.
 
     python -m benchmarks.ray_bulk --output benchmarks/results/ray_bulk.json
 
-The second job is interrupted (SIGINT), started again, and loses an actor (SIGKILL). Both outputs
+The last job is interrupted (SIGINT), started again, and loses an actor (SIGKILL). All outputs
 have to hold every row once, with the scores of one process.
 """
 
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from benchmarks.ray_serve import EQUAL
@@ -54,15 +55,15 @@ def score_directly(rows: list[dict[str, Any]]) -> tuple[list[list[float]], float
     return [[document.score or 0.0 for document in row] for row in found], seconds
 
 
-def bulk(source: Path, target: Path) -> subprocess.Popen[bytes]:
+def bulk(source: Path, target: Path, *actors: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "qwen_rerank", "bulk", str(source), str(target)]
-    options = ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100"]
+    command += ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100", *actors]
     environment = {**os.environ, **EQUAL}
-    return subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
 def first_to_last_file(target: Path) -> tuple[int, float]:
-    """Rows in all files but the first, and the seconds that they took: without any start."""
+    """Rows in all files but the first, and the seconds from that one on: without any start."""
     files = sorted(target.glob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns)
     rows = sum(len(file.read_bytes().splitlines()) for file in files[1:])
     return rows, (files[-1].stat().st_mtime_ns - files[0].stat().st_mtime_ns) / 1e9
@@ -104,23 +105,34 @@ def main() -> None:
 
 def measure(folder: Path, pairs: int) -> dict[str, Any]:
     rows = make_input(folder / "in", pairs)
-    scores, before = score_directly(rows)
-    calm, start = folder / "calm", time.perf_counter()
-    assert bulk(folder / "in", calm).wait() == 0
-    whole = time.perf_counter() - start
-    check(calm, scores)
-    count, seconds = first_to_last_file(calm)
     part = rows[: len(rows) // 5]
-    after = score_directly(part)[1] * len(rows) / len(part)
-    best, steady = pairs / min(before, after), count * DOCUMENTS / seconds
+    scores, seconds = score_directly(rows)
+    direct = [pairs / seconds]
+    found = {"one actor": calm(folder, scores)}
+    direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
+    for_each_core = ["--actors", str(os.cpu_count()), "--num-cpus", "1"]
+    found["an actor for each core"] = calm(folder, scores, *for_each_core)
+    direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
     return {
         "pairs": pairs,
-        "one process, documents/s before and after": [round(pairs / before), round(pairs / after)],
-        "bulk, documents/s from the first file to the last": round(steady),
-        "share of the better one": round(steady / best, 3),
-        "bulk, seconds with all starts": round(whole, 1),
+        "one process, documents/s before, between and after": [round(rate) for rate in direct],
+        **{
+            name: {**job, "share of one process": round(job["documents/s"] / mean(direct), 2)}
+            for name, job in found.items()
+        },
         "with faults": faults(folder, scores),
     }
+
+
+def calm(folder: Path, scores: list[list[float]], *actors: str) -> dict[str, float]:
+    """A job that nothing disturbs."""
+    target, start = folder / f"calm{len(actors)}", time.perf_counter()
+    assert bulk(folder / "in", target, *actors).wait() == 0
+    whole = time.perf_counter() - start
+    check(target, scores)
+    rows, seconds = first_to_last_file(target)
+    rate = round(rows * DOCUMENTS / seconds, 1)
+    return {"documents/s": rate, "seconds with all starts": round(whole, 1)}
 
 
 def faults(folder: Path, scores: list[list[float]]) -> dict[str, Any]:
