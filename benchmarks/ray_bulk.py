@@ -27,6 +27,7 @@ from qwen_rerank import LocalScorer, RerankRequest, Scores
 DOCUMENTS = 10
 """In each row."""
 TOLERANCE = 1e-5
+RATE = "documents/s after the start"
 
 
 def make_input(folder: Path, pairs: int) -> list[dict[str, Any]]:
@@ -55,18 +56,18 @@ def score_directly(rows: list[dict[str, Any]]) -> tuple[list[list[float]], float
     return [[document.score or 0.0 for document in row] for row in found], seconds
 
 
-def bulk(source: Path, target: Path, *actors: str) -> subprocess.Popen[bytes]:
+def bulk(source: Path, target: Path, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "qwen_rerank", "bulk", str(source), str(target)]
-    command += ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100", *actors]
+    command += ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100", *options]
     environment = {**os.environ, **EQUAL}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
-def first_to_last_file(target: Path) -> tuple[int, float]:
-    """Rows in all files but the first, and the seconds from that one on: without any start."""
+def after_start(target: Path, actors: int) -> tuple[int, float]:
+    """Rows in all files but the first of each actor, and the seconds from then on."""
     files = sorted(target.glob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns)
-    rows = sum(len(file.read_bytes().splitlines()) for file in files[1:])
-    return rows, (files[-1].stat().st_mtime_ns - files[0].stat().st_mtime_ns) / 1e9
+    rows = sum(len(file.read_bytes().splitlines()) for file in files[actors:])
+    return rows, (files[-1].stat().st_mtime_ns - files[actors - 1].stat().st_mtime_ns) / 1e9
 
 
 def check(target: Path, scores: list[list[float]]) -> None:
@@ -108,31 +109,31 @@ def measure(folder: Path, pairs: int) -> dict[str, Any]:
     part = rows[: len(rows) // 5]
     scores, seconds = score_directly(rows)
     direct = [pairs / seconds]
-    found = {"one actor": calm(folder, scores)}
+    found = {"one actor": calm(folder, scores, 1)}
     direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
-    for_each_core = ["--actors", str(os.cpu_count()), "--num-cpus", "1"]
-    found["an actor for each core"] = calm(folder, scores, *for_each_core)
+    cores = os.cpu_count() or 1
+    found["an actor for each core"] = calm(folder, scores, cores, "--num-cpus", "1")
     direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
     return {
         "pairs": pairs,
-        "one process, documents/s before, between and after": [round(rate) for rate in direct],
+        "one process, documents/s before, between and after": [round(rate, 1) for rate in direct],
         **{
-            name: {**job, "share of one process": round(job["documents/s"] / mean(direct), 2)}
+            name: {**job, "ratio to one process": round(job[RATE] / mean(direct), 2)}
             for name, job in found.items()
         },
         "with faults": faults(folder, scores),
     }
 
 
-def calm(folder: Path, scores: list[list[float]], *actors: str) -> dict[str, float]:
+def calm(folder: Path, scores: list[list[float]], actors: int, *options: str) -> dict[str, float]:
     """A job that nothing disturbs."""
-    target, start = folder / f"calm{len(actors)}", time.perf_counter()
-    assert bulk(folder / "in", target, *actors).wait() == 0
+    target, start = folder / f"actors{actors}", time.perf_counter()
+    assert bulk(folder / "in", target, "--actors", str(actors), *options).wait() == 0
     whole = time.perf_counter() - start
     check(target, scores)
-    rows, seconds = first_to_last_file(target)
+    rows, seconds = after_start(target, actors)
     rate = round(rows * DOCUMENTS / seconds, 1)
-    return {"documents/s": rate, "seconds with all starts": round(whole, 1)}
+    return {RATE: rate, "seconds of the whole job": round(whole, 1)}
 
 
 def faults(folder: Path, scores: list[list[float]]) -> dict[str, Any]:

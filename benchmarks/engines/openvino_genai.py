@@ -17,6 +17,7 @@ INSTALLS = (
         "install", "torch==2.13.0", "transformers<5.6",
         "optimum-intel", "openvino-tokenizers", "openvino-genai", "nncf",
     ),
+    ("uninstall", "--yes", "torchvision"),  # it is built for another torch
 )  # fmt: skip
 
 
