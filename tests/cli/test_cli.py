@@ -54,7 +54,7 @@ def qwen_rerank(*arguments: str, stdin: str = "", encoding: str = "utf-8") -> An
 
 
 def text_of(stream: TextIOWrapper) -> str:
-    """What was written; ASCII is a part of UTF-8."""
+    """What was written. `--json` switches the stream to UTF-8, and ASCII reads the same in it."""
     stream.flush()
     stream.seek(0)
     return bytes(stream.buffer.read()).decode("utf-8")
@@ -141,7 +141,10 @@ def test_doctor_says_once_that_a_model_is_out_of_reach(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("QWEN_RERANK_HUB", "huggingface")
-    answer = in_a_new_process("doctor")  # the hubs' packages read these when they are imported
+    documents = tmp_path / "documents.txt"
+    documents.write_text("a\n")
+    compare = ["--compare", "int8", "--query", "q", "--documents", str(documents)]
+    answer = in_a_new_process("doctor", *compare)  # packages read the variables when imported
     assert answer.returncode == 1
     assert [line.split()[0] for line in answer.stdout.splitlines()].count("problem") == 1
     assert "can't be reached" in answer.stderr
@@ -217,13 +220,19 @@ def test_doctor_reports_to_the_end_without_torch_or_with_an_old_transformers(
     assert re.search(message, line)
 
 
-def test_doctor_downloads_no_model_that_it_can_not_use() -> None:
+def test_doctor_downloads_no_model_that_it_can_not_use(tmp_path: Path) -> None:
     run = (
         "import importlib.util as u, sys; find = u.find_spec\n"
         "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)\n"
         "from qwen_rerank.cli.main import main; raise SystemExit(main(['doctor']))"
     )
-    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    nowhere = {
+        "QWEN_RERANK_HUB": "huggingface",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_OFFLINE": "0",
+        "TRANSFORMERS_OFFLINE": "0",
+    }
     command = [sys.executable, "-c", run]
     answer = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **nowhere}

@@ -67,10 +67,9 @@ def test_waiting_threads_spin_briefly_unless_the_user_chose(
     environment = {**unchosen(), **chosen, "OMP_DISPLAY_ENV": "VERBOSE"}
     command = [sys.executable, "-c", code]
     report = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    found = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report.stderr)
-    if not found:
+    if "GOMP_" not in report.stderr:
         pytest.skip("torch brings another OpenMP than GNU's")
-    assert found[-1] == expected
+    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report.stderr)[-1] == expected
 
 
 @pytest.mark.skipif(

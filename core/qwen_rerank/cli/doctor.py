@@ -67,14 +67,14 @@ def _findings(
         yield package, _version(package)
     compare = partial(comparison, arguments)
     parts = (_servers, compare) if settings.base_url else (_machine, _model, _canary, compare)
-    for part in parts:  # one that fails does not end the report
+    for part in parts:  # one that fails does not end the report, unless there is no model
         try:
             yield from part(settings)
         except QwenRerankError as error:
             if str(error) not in map(str, problems):
                 yield "problem", " ".join(str(error).split())
             problems.append(error)
-            if isinstance(error, ModelLoadError):  # what follows needs the model
+            if isinstance(error, ModelLoadError):
                 return
 
 
@@ -140,7 +140,7 @@ def _canary(settings: ScorerSettings) -> Iterator[tuple[str, str]]:
 
 
 def _can_score(settings: ScorerSettings) -> bool:
-    """Whether the packages are there that a downloaded model needs."""
+    """Whether packages and settings allow scoring, once the model is there."""
     try:
         _scorer(settings)
     except QwenRerankError:

@@ -73,8 +73,8 @@ def _connect() -> bool:
 def _ensure_cores(least: float, *, started: bool) -> None:
     """Make sure that so many cores can be reserved: what can't get one waits for ever.
 
-    Ray that this call started is told that it has them. Otherwise there is a warning, since
-    machines may join a cluster.
+    If this call started Ray, Ray is started again with that many. A cluster only gets a warning:
+    machines may still join it.
     """
     import ray
 
@@ -85,7 +85,12 @@ def _ensure_cores(least: float, *, started: bool) -> None:
         ray.shutdown()
         ray.init(num_cpus=math.ceil(least), include_dashboard=False)
     else:
-        logger.warning("the job may need %g cores at once, and the cluster has %g", least, total)
+        logger.warning(
+            "the job may need %g cores at once, and the cluster has %g; what gets none waits: ask "
+            "for fewer actors, or for fewer cores of each",
+            least,
+            total,
+        )
 
 
 def _resources() -> list[dict[str, float]]:

@@ -91,8 +91,8 @@ def _fallback_outcomes(
 ) -> Sequence[Outcome]:
     """The outcomes of a fallback.
 
-    A model that does not load gives its error for each request: its hub may be out of reach, as
-    the first scorer is.
+    If its model does not load, each request gets that error: the outage of the first scorer may
+    keep the model's hub out of reach, too.
     """
     if not requests:
         return []
