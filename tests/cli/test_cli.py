@@ -162,15 +162,22 @@ def test_download_prints_the_folder(tiny_model: Path) -> None:
         (["rerank", "q", "--top-n", "0"], "top_n: .* got '0'"),
         (["rerank", "q", "--model", "./nowhere"], "neither a folder"),
         (["doctor", "--dtype", "int4"], "dtype"),
-        (["rerank", "q", "--base-url", "http://127.0.0.1:9", "--timeout", "1"], "127.0.0.1:9"),
     ],
 )
 def test_an_error_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
-    answer = in_a_new_process(*arguments, stdin="one document\n")
+    answer = qwen_rerank(*arguments, stdin="one document\n")
     assert answer.returncode == 1
     [line] = answer.stderr.splitlines()
     assert line.startswith("qwen-rerank: ")
     assert re.search(message, line), line
+
+
+def test_a_server_out_of_reach_is_one_line_too() -> None:
+    """In a new process, where what is logged goes to stderr."""
+    answer = in_a_new_process("rerank", "q", "--base-url", "http://127.0.0.1:9", stdin="one\n")
+    assert answer.returncode == 1
+    [line] = answer.stderr.splitlines()
+    assert "127.0.0.1:9" in line
 
 
 def test_broken_weights_are_one_line_too(tiny_model: Path, tmp_path: Path) -> None:
