@@ -177,6 +177,7 @@ def test_a_server_out_of_reach_is_one_line_too() -> None:
     answer = in_a_new_process("rerank", "q", "--base-url", "http://127.0.0.1:9", stdin="one\n")
     assert answer.returncode == 1
     [line] = answer.stderr.splitlines()
+    assert line.startswith("qwen-rerank: ")
     assert "127.0.0.1:9" in line
 
 
@@ -199,14 +200,16 @@ def test_download_fails_for_a_folder_without_weights(tmp_path: Path) -> None:
     assert "holds no model.safetensors: only safe tensors are read" in line
 
 
+WITHOUT_TORCH = """
+import importlib.util as u; find = u.find_spec
+u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (
-            "import importlib.util as u; find = u.find_spec\n"
-            "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)",
-            "not installed: torch, transformers. Run pip install",
-        ),
+        (WITHOUT_TORCH, "not installed: torch, transformers. Run pip install"),
         (
             "import importlib.metadata as m; find = m.version\n"
             "m.version = lambda n: '4.51.3' if n == 'transformers' else find(n)",
@@ -228,11 +231,7 @@ def test_doctor_reports_to_the_end_without_torch_or_with_an_old_transformers(
 
 
 def test_doctor_downloads_no_model_that_it_can_not_use(tmp_path: Path) -> None:
-    run = (
-        "import importlib.util as u, sys; find = u.find_spec\n"
-        "u.find_spec = lambda n, *p: None if n in ('torch', 'transformers') else find(n, *p)\n"
-        "from qwen_rerank.cli.main import main; raise SystemExit(main(['doctor']))"
-    )
+    run = "from qwen_rerank.cli.main import main; raise SystemExit(main(['doctor']))"
     nowhere = {
         "QWEN_RERANK_HUB": "huggingface",
         "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -240,7 +239,7 @@ def test_doctor_downloads_no_model_that_it_can_not_use(tmp_path: Path) -> None:
         "HF_HUB_OFFLINE": "0",
         "TRANSFORMERS_OFFLINE": "0",
     }
-    command = [sys.executable, "-c", run]
+    command = [sys.executable, "-c", f"{WITHOUT_TORCH}{run}"]
     answer = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **nowhere}
     )
