@@ -56,6 +56,11 @@ def score_directly(rows: list[dict[str, Any]]) -> tuple[list[list[float]], float
     return [[document.score or 0.0 for document in row] for row in found], seconds
 
 
+def direct_rate(rows: list[dict[str, Any]]) -> float:
+    """Documents per second of one process."""
+    return len(rows) * DOCUMENTS / score_directly(rows)[1]
+
+
 def bulk(source: Path, target: Path, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "qwen_rerank", "bulk", str(source), str(target)]
     command += ["--model", "builtin", "--device", "cpu", "--rows-per-file", "100", *options]
@@ -110,10 +115,10 @@ def measure(folder: Path, pairs: int) -> dict[str, Any]:
     scores, seconds = score_directly(rows)
     direct = [pairs / seconds]
     found = {"one actor": calm(folder, scores, 1)}
-    direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
+    direct.append(direct_rate(part))
     cores = os.cpu_count() or 1
     found["an actor for each core"] = calm(folder, scores, cores, "--num-cpus", "1")
-    direct.append(len(part) * DOCUMENTS / score_directly(part)[1])
+    direct.append(direct_rate(part))
     return {
         "pairs": pairs,
         "one process, documents/s before, between and after": [round(rate, 1) for rate in direct],
